@@ -1,0 +1,65 @@
+# lanjie: everything a developer or a newcomer types. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.requirements
+DEV_STAMP := $(VENV)/.requirements-dev
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+T ?= tests
+
+.PHONY: help run stop test check bench clean format lock contracts
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it)
+	@exec $(BIN)/python -m deploy.local.run
+
+stop: ## stop a run of this checkout that was left behind
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.local.stop; fi
+
+test: $(DEV_STAMP) ## pass every test on real parts (T=tests/unit for some)
+	@exec $(BIN)/python -m pytest $(T)
+
+check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/lanjie contracts check
+
+bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
+	@exec $(BIN)/python -m tests.bench.run
+
+contracts: $(RUN_STAMP) ## write the generated contracts anew
+	@$(BIN)/lanjie contracts write
+
+format: $(DEV_STAMP) ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean: stop ## forget the data of `make run` (the environment stays)
+	@rm -rf .run && echo "forgot .run"
+
+LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: $(DEV_STAMP) ## resolve and lock the requirements anew
+	@$(LOCK) --upgrade --extra local -o requirements.txt pyproject.toml
+	@$(LOCK) --upgrade --extra local --extra dev -o requirements-dev.txt pyproject.toml
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"lanjie needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "could not create $(VENV): the venv module of $(PYTHON) is missing (Debian: apt-get install python3-venv)" >&2; exit 1; }
+
+$(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing the locked requirements into $(VENV) …"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	@echo "installing the development tools into $(VENV) …"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@

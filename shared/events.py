@@ -1,0 +1,367 @@
+"""The events that travel between the services: the only thing they share.
+
+Each is a fact in the past tense. On the wire it is a CloudEvents 1.0 record in binary mode: the
+attributes are Kafka headers, the value is the model as JSON. Account and identity numbers appear as
+keyed tokens only; names, numbers and free text travel sealed (see `shared.privacy`).
+A consumer ignores fields it does not know, so that a newer producer does not break it.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.money import Fen, PositiveFen
+
+Token = str
+"""A keyed hash of an account or identity number: equal numbers have equal tokens, nothing else shows."""
+
+Sealed = str
+"""AES-GCM text `key-id.base64`; `identity` and `narrative` have keys of their own."""
+
+
+class Level(StrEnum):
+    """How urgent a verdict is."""
+
+    CLEAR = "clear"
+    CAUTION = "caution"
+    ALERT = "alert"
+
+
+class Channel(StrEnum):
+    """How the customer wants the money to leave."""
+
+    COUNTER_TRANSFER = "counter_transfer"
+    COUNTER_CASH = "counter_cash"
+    COUNTER_REMITTANCE = "counter_remittance"
+    SELF_SERVICE = "self_service"
+    ATM = "atm"
+    ONLINE = "online"
+    MOBILE = "mobile"
+
+
+class AccountType(StrEnum):
+    """Whose account it is: a person's or an organisation's."""
+
+    PERSONAL = "personal"
+    CORPORATE = "corporate"
+
+
+class DispositionOutcome(StrEnum):
+    """How the visit to the counter ended."""
+
+    CANCELLED = "cancelled"
+    PROCEEDED = "proceeded"
+    ALREADY_SENT = "already_sent"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands with the police."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class Finding(StrEnum):
+    """What the police found when they closed a case."""
+
+    CONFIRMED = "confirmed"
+    UNFOUNDED = "unfounded"
+
+
+class OrderKind(StrEnum):
+    """What a bank is told to do with an account."""
+
+    STOP = "stop"
+    EXTEND_STOP = "extend_stop"
+    RELEASE_STOP = "release_stop"
+    FREEZE = "freeze"
+    EXTEND_FREEZE = "extend_freeze"
+    UNFREEZE = "unfreeze"
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands: waiting for the bank, done by it, or not possible for it."""
+
+    PENDING = "pending"
+    EXECUTED = "executed"
+    FAILED = "failed"
+
+
+class FeedbackResult(StrEnum):
+    """Whether the bank did what the order says."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Wire(BaseModel):
+    """Anything inside an event: frozen, and strict about types but not about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class Event(Wire):
+    """A fact on the wire. `type` names it with its version, `topic` says where it travels."""
+
+    type: ClassVar[str]
+    topic: ClassVar[str]
+
+    def key(self) -> str:
+        """Return the partition key: events that must stay in order share it."""
+        raise NotImplementedError
+
+
+REPORTS = "lanjie.reports.v1"
+VERDICTS = "lanjie.verdicts.v1"
+DISPOSITIONS = "lanjie.dispositions.v1"
+CASES = "lanjie.cases.v1"
+ORDERS = "lanjie.orders.v1"
+FEEDBACK = "lanjie.feedback.v1"
+OUTCOMES = "lanjie.outcomes.v1"
+TOPICS = (REPORTS, VERDICTS, DISPOSITIONS, CASES, ORDERS, FEEDBACK, OUTCOMES)
+
+
+def dead_letters(topic: str) -> str:
+    """Name the topic that holds what could not be read from `topic`."""
+    return f"{topic}.dlq"
+
+
+class ReportFiled(Event):
+    """A bank reported a suspicious transfer, and intake has it on disk."""
+
+    type: ClassVar[str] = "lanjie.report.filed.v1"
+    topic: ClassVar[str] = REPORTS
+
+    report_id: UUID
+    bank: str
+    branch: str
+    observed_at: AwareDatetime
+    filed_at: AwareDatetime
+    late: bool
+    amount_fen: PositiveFen
+    channel: Channel
+    payee_token: Token
+    payee_bank: str
+    payee_account_type: AccountType
+    payer_token: Token
+    payer_person_token: Token | None = None
+    payer_age: int | None = None
+    cues: tuple[str, ...]
+    flags: tuple[str, ...]
+    identity: Sealed
+    narrative: Sealed
+
+    def key(self) -> str:
+        return self.payee_token
+
+
+class RuleFinding(Wire):
+    """One rule that spoke, with its weight in points and why, in Chinese."""
+
+    rule: str
+    weight: int
+    why: str
+
+
+class Advice(Wire):
+    """What the teller should ask, say and do now, in Chinese."""
+
+    ask: tuple[str, ...]
+    say: tuple[str, ...]
+    do: tuple[str, ...]
+
+
+class VerdictReached(Event):
+    """The rules judged a report. It carries the report, since the notifier reads no other topic of it."""
+
+    type: ClassVar[str] = "lanjie.verdict.reached.v1"
+    topic: ClassVar[str] = VERDICTS
+
+    verdict_id: UUID
+    version: int
+    level: Level
+    score: int
+    scam_type: str | None
+    findings: tuple[RuleFinding, ...]
+    advice: Advice
+    pack: str
+    judged_at: AwareDatetime
+    report: ReportFiled
+
+    def key(self) -> str:
+        return self.report.payee_token
+
+
+class OutcomeApplied(Event):
+    """The rules know of an outcome: the next report on that payee is judged by it."""
+
+    type: ClassVar[str] = "lanjie.outcome.applied.v1"
+    topic: ClassVar[str] = VERDICTS
+
+    outcome_id: UUID
+    case_id: UUID
+    payee_token: Token
+    applied_at: AwareDatetime
+
+    def key(self) -> str:
+        return self.payee_token
+
+
+class DispositionRecorded(Event):
+    """The teller said how the visit ended."""
+
+    type: ClassVar[str] = "lanjie.disposition.recorded.v1"
+    topic: ClassVar[str] = DISPOSITIONS
+
+    disposition_id: UUID
+    report_id: UUID
+    payee_token: Token
+    outcome: DispositionOutcome
+    amount_fen: Fen
+    recorded_at: AwareDatetime
+
+    def key(self) -> str:
+        return self.payee_token
+
+
+class CaseChanged(Event):
+    """A case as it stands now; a consumer ignores a version older than the one it has."""
+
+    type: ClassVar[str] = "lanjie.case.changed.v1"
+    topic: ClassVar[str] = CASES
+
+    case_id: UUID
+    version: int
+    status: CaseStatus
+    unit: str
+    report_ids: tuple[UUID, ...]
+    opened_at: AwareDatetime
+    acknowledged_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    finding: Finding | None = None
+
+    def key(self) -> str:
+        return str(self.case_id)
+
+
+class DispositionCounted(Event):
+    """The ledger knows of a disposition, whether or not its report is in a case."""
+
+    type: ClassVar[str] = "lanjie.disposition.counted.v1"
+    topic: ClassVar[str] = CASES
+
+    disposition_id: UUID
+    report_id: UUID
+    case_id: UUID | None
+
+    def key(self) -> str:
+        return str(self.case_id or self.report_id)
+
+
+class OrderChanged(Event):
+    """An order to a bank as it stands now. `answers` names the feedback this version carries."""
+
+    type: ClassVar[str] = "lanjie.order.changed.v1"
+    topic: ClassVar[str] = ORDERS
+
+    order_id: UUID
+    version: int
+    case_id: UUID
+    kind: OrderKind
+    status: OrderStatus
+    bank: str
+    amount_fen: Fen
+    application_type: str
+    original_order_id: UUID | None = None
+    emergency_level: str
+    payee_account_type: AccountType
+    transfer_at: AwareDatetime
+    ordered_at: AwareDatetime
+    starts_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    unit: str
+    scam_type: str | None = None
+    identity: Sealed
+    answers: UUID | None = None
+
+    def key(self) -> str:
+        return str(self.case_id)
+
+
+class FeedbackReceived(Event):
+    """The bank answered an order. The remark and the onward accounts are sealed in `identity`."""
+
+    type: ClassVar[str] = "lanjie.feedback.received.v1"
+    topic: ClassVar[str] = FEEDBACK
+
+    feedback_id: UUID
+    order_id: UUID
+    case_id: UUID
+    bank: str
+    result: FeedbackResult
+    balance_before_fen: Fen | None = None
+    stopped_fen: Fen | None = None
+    executed_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    failure_cause: str | None = None
+    received_at: AwareDatetime
+    identity: Sealed
+
+    def key(self) -> str:
+        return str(self.case_id)
+
+
+class FeedbackContradicted(Event):
+    """The bank answered an order a second time, otherwise than the first: a person must look."""
+
+    type: ClassVar[str] = "lanjie.feedback.contradicted.v1"
+    topic: ClassVar[str] = FEEDBACK
+
+    contradiction_id: UUID
+    order_id: UUID
+    case_id: UUID
+    bank: str
+    result: FeedbackResult
+    stopped_fen: Fen | None = None
+    received_at: AwareDatetime
+
+    def key(self) -> str:
+        return str(self.case_id)
+
+
+class OutcomeDecided(Event):
+    """The police closed a case and said what it was."""
+
+    type: ClassVar[str] = "lanjie.outcome.decided.v1"
+    topic: ClassVar[str] = OUTCOMES
+
+    outcome_id: UUID
+    case_id: UUID
+    finding: Finding
+    scam_type: str | None
+    payee_token: Token
+    report_ids: tuple[UUID, ...]
+    decided_at: AwareDatetime
+
+    def key(self) -> str:
+        return str(self.case_id)
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.type: event
+    for event in (
+        ReportFiled,
+        VerdictReached,
+        OutcomeApplied,
+        DispositionRecorded,
+        CaseChanged,
+        DispositionCounted,
+        OrderChanged,
+        FeedbackReceived,
+        FeedbackContradicted,
+        OutcomeDecided,
+    )
+}

@@ -1,0 +1,269 @@
+"""The edge of a door: limits, strict JSON, bearer credentials, refusals as problem documents."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, NoReturn, TypeVar
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.errors import FieldProblem, Refusal, invalid
+from shared.postgres import TRANSIENT
+
+log = structlog.get_logger()
+
+BODY_LIMIT_BYTES: Final = 64 * 1024
+BODY_TIMEOUT_SECONDS: Final = 10.0
+HEAD_LIMIT_BYTES: Final = 16 * 1024
+HEAD_TIMEOUT_SECONDS: Final = 10.0
+GRACEFUL_SHUTDOWN_SECONDS: Final = 8
+PROBLEM_JSON: Final = "application/problem+json"
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the size of a request's head and on the time it may take."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_over()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and (self.cycle is None or not self.cycle.more_body):
+            self._await_head()
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            super().data_received(data)
+            if self._head_timer is not None and self._head_bytes > HEAD_LIMIT_BYTES:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._head_over()
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEAD_LIMIT_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+
+    def _head_over(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._head_over()
+        if self.transport.is_closing():
+            return
+        body = json.dumps(Refusal(status, f"The head of the request: {status.phrase}.").document()).encode()
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
+
+
+async def read_body(request: Request, *content_types: str, limit: int = BODY_LIMIT_BYTES) -> bytes:
+    """Read the whole body within its bounds; refuse a wrong type, any encoding, too much, and too slow."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in content_types:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {' or '.join(content_types)}.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body without a content encoding.")
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise Refusal(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s; send it again.",
+            headers={"Connection": "close"},
+        ) from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than {limit} bytes; send fewer or shorter records.",
+        headers={"Connection": "close"},
+    )
+
+
+def strict_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse JSON as RFC 8259 means it: UTF-8, unique names, finite numbers, whole characters, one value.
+
+    Raises a 400 refusal that says what is wrong, without quoting the body.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise _bad_json("it is not valid UTF-8, or holds half of a character") from None
+    except RecursionError:
+        raise _bad_json("it is nested too deeply") from None
+    except _BadJsonError as error:
+        raise _bad_json(str(error)) from None
+    except json.JSONDecodeError as error:
+        raise _bad_json(f"it breaks off or goes wrong at line {error.lineno}, column {error.colno}") from None
+    except ValueError:
+        raise _bad_json("it holds a number with too many digits") from None
+    return value
+
+
+class _BadJsonError(Exception):
+    """Raised inside the parser's hooks."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _BadJsonError("a name stands twice in one object")
+    return found
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise _BadJsonError("NaN and Infinity are not JSON")
+
+
+def _bad_json(why: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, f"The body is not JSON as RFC 8259 means it: {why}.")
+
+
+def parse(model: type[T], body: bytes) -> T:
+    """Parse a strict JSON body into `model`; refuse with the fields that are wrong, never quoting a value."""
+    strict_json(body)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            raise _bad_json("the parser cannot read it") from None
+        raise invalid(*field_problems(error.errors(include_url=False, include_input=False))) from None
+
+
+def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """Name each field that is wrong, and why, without its value."""
+    return [
+        FieldProblem(field=".".join(str(part) for part in error["loc"]) or "body", message=error["msg"])
+        for error in errors
+    ]
+
+
+def bearer(request: Request, prefix: str, other_prefix: str) -> str:
+    """Return the bearer credential.
+
+    Raises 401 where there is none, and 403 where it is plainly of the other door's kind.
+    """
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise unauthorized()
+    if credential.startswith(other_prefix):
+        raise Refusal(HTTPStatus.FORBIDDEN, "This credential belongs to the other door; use one of this door's.")
+    if not credential.startswith(prefix) or not credential.isascii():
+        raise unauthorized()
+    return credential
+
+
+def unauthorized() -> Refusal:
+    """Refuse whoever does not show a valid credential."""
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "Show a valid credential: 'Authorization: Bearer …'. It may be missing, unknown, revoked or expired.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def problem(refusal: Refusal) -> Response:
+    """Render a refusal."""
+    return JSONResponse(
+        refusal.document(), refusal.status.value, headers=refusal.headers, media_type=PROBLEM_JSON
+    )
+
+
+def unavailable() -> Refusal:
+    """Refuse because a part we need is away; nothing was accepted."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service cannot store anything just now; send the same request again shortly.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def install_refusals(app: FastAPI) -> None:
+    """Answer every failure with a problem document that shows no internals."""
+
+    def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return problem(error)
+
+    def misrouted(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = HTTPStatus(error.status_code)
+        return problem(Refusal(status, f"{status.phrase}.", headers=error.headers))
+
+    def malformed(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return problem(invalid(*field_problems(error.errors())))
+
+    def away(_request: Request, error: Exception) -> Response:
+        log.warning("part_away", error=type(error).__name__)
+        return problem(unavailable())
+
+    def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, misrouted)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(ClientDisconnect, gone)
+    for passing in TRANSIENT:
+        app.add_exception_handler(passing, away)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _unexpected(_request: Request, error: Exception) -> Response:
+    log.error("unexpected_failure", exc_info=error)
+    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side; it is logged."))
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until told to stop; finish what is in hand first."""
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=LimitedProtocol,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        limit_concurrency=2000,
+    )

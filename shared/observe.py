@@ -1,0 +1,159 @@
+"""What operations see of a service: JSON logs, health, metrics.
+
+Logs hold no personal data. An exception's own words may quote what it choked on, so a log line names its
+type and the way it took, never its message.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, cast
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shared.kafka import Consumer
+from shared.outbox import oldest_unsent_seconds
+from shared.postgres import TRANSIENT, Pool
+
+
+def configure_logging(service: str) -> None:
+    """Send every log line, ours and the libraries', to standard output as one JSON object."""
+    processors: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_the_exception,
+    ]
+    structlog.configure(
+        processors=[*processors, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it repeats every connection attempt as a warning
+    structlog.contextvars.clear_contextvars()
+    structlog.get_logger().info("starting", service=service)
+
+
+def _name_the_exception(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    info = line.pop("exc_info", None)
+    if not info:
+        return line
+    error = info if isinstance(info, BaseException) else _current(info)
+    if error is not None:
+        frames = traceback.extract_tb(cast("TracebackType | None", error.__traceback__))
+        line["exception"] = type(error).__name__
+        line["way"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    return line
+
+
+def _current(info: object) -> BaseException | None:
+    if isinstance(info, tuple):
+        return cast("BaseException | None", info[1])
+    return sys.exc_info()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The moving parts that health and metrics look at."""
+
+    pool: Pool
+    consumer: Consumer
+
+
+class RuntimeMetrics:
+    """The metrics every service has, whatever it is for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "lanjie_consumer_lag_records", "Records on the consumed topics that are not handled yet", registry=registry
+        )
+        self.stuck = Gauge(
+            "lanjie_consumer_stuck_seconds", "How long records have waited without one being handled", registry=registry
+        )
+        self.handled = Gauge(
+            "lanjie_consumer_handled_records", "Records handled since the process started", registry=registry
+        )
+        self.unsent = Gauge(
+            "lanjie_outbox_oldest_seconds", "Age of the oldest event the broker has not acknowledged", registry=registry
+        )
+        self.awaiting = Gauge(
+            "lanjie_outbox_awaiting_answer", "Events that were published and whose answer is not back", registry=registry
+        )
+        self.database_up = Gauge("lanjie_database_up", "1 when the last query went through", registry=registry)
+        self.parked = Counter(
+            "lanjie_dead_letters_total", "Records put aside because they cannot be read or handled", registry=registry
+        )
+
+    async def refresh(self, runtime: Runtime) -> None:
+        """Read the gauges anew."""
+        progress = runtime.consumer.progress
+        self.lag.set(progress.lag)
+        self.stuck.set(progress.stuck_seconds())
+        self.handled.set(progress.handled)
+        try:
+            self.unsent.set(await oldest_unsent_seconds(runtime.pool))
+            self.awaiting.set(await runtime.pool.fetchval("select count(*) from outbox where awaits_answer"))
+            self.database_up.set(1)
+        except TRANSIENT:
+            self.database_up.set(0)
+
+
+@dataclass(slots=True)
+class Operations:
+    """The routes for operations. `door_without_broker`: whether the service is of use while the broker is away."""
+
+    registry: CollectorRegistry
+    runtime: Callable[[], Runtime]
+    refresh: Callable[[], Awaitable[None]]
+    door_without_broker: bool = False
+    routes: list[Route] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.routes = [
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+            Route("/metrics", self._metrics),
+        ]
+
+    async def _live(self, _request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def _ready(self, _request: Request) -> Response:
+        runtime = self.runtime()
+        try:
+            await runtime.pool.fetchval("select 1", timeout=2.0)
+            database = "ok"
+        except TRANSIENT:
+            database = "away"
+        consumer = runtime.consumer.progress.state()
+        enough = {"ok", "joining", "unreachable"} if self.door_without_broker else {"ok"}
+        ready = database == "ok" and consumer in enough
+        body = {
+            "status": "ready" if ready else "not ready",
+            "database": database,
+            "consumer": consumer,
+            "lag": runtime.consumer.progress.lag,
+        }
+        return JSONResponse(body, 200 if ready else 503)
+
+    async def _metrics(self, _request: Request) -> Response:
+        await self.refresh()
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)

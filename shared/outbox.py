@@ -1,0 +1,271 @@
+"""The outbox: what a transaction promises to say, and the relay that says it.
+
+A handler writes its rows in its own transaction with `keep` and returns them; the caller hands them to
+the relay once the commit is through. The relay publishes at once, and its sweep repeats what is overdue:
+after a crash, while the broker is away, and for as long as an awaited answer is missing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, cast
+from uuid import UUID
+
+import structlog
+import uuid_utils.compat
+
+from shared.events import Event, dead_letters
+from shared.postgres import TRANSIENT, Connection, Pool
+
+log = structlog.get_logger()
+
+UNSENT_AFTER_SECONDS: Final = 5.0
+"""A row this old that awaits no answer was not published, or its deletion was lost."""
+
+REPEAT_AFTER_SECONDS: Final = 15.0
+"""An answer usually takes milliseconds; after this long the question is put again."""
+
+LONGEST_REPEAT_SECONDS: Final = 300.0
+SWEEP_EVERY_SECONDS: Final = 1.0
+PAGE: Final = 500
+MOST_HELD_IN_MEMORY: Final = 20_000
+BATCHES_IN_FLIGHT: Final = 8
+
+Send = Callable[[Sequence["Outgoing"]], Awaitable[list[UUID]]]
+"""Publishes rows and returns the ids that the broker acknowledged."""
+
+
+def new_id() -> UUID:
+    """Mint a UUIDv7: unique anywhere, and ordered by time."""
+    return uuid_utils.compat.uuid7()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One event to publish. `id` is the CloudEvents id and never changes, however often it is sent.
+
+    `reason` is for dead letters: where the record lay and why it was parked.
+    """
+
+    id: UUID
+    topic: str
+    key: str
+    type: str
+    payload: bytes
+    traceparent: str = ""
+    awaits_answer: bool = False
+    reason: str = ""
+
+
+def outgoing(event: Event, event_id: UUID, *, traceparent: str = "", awaits_answer: bool = False) -> Outgoing:
+    """Turn an event into the row that will be published."""
+    return Outgoing(
+        id=event_id,
+        topic=event.topic,
+        key=event.key(),
+        type=event.type,
+        payload=event.model_dump_json().encode(),
+        traceparent=traceparent,
+        awaits_answer=awaits_answer,
+    )
+
+
+async def keep(connection: Connection, rows: Sequence[Outgoing]) -> None:
+    """Write rows in the caller's transaction. A row that is there already stays as it is."""
+    if not rows:
+        return
+    await connection.execute(
+        """
+        insert into outbox (id, topic, key, type, payload, traceparent, awaits_answer, reason, due_at)
+        select u.*, now() + case when u.awaits_answer then $9 else $10 end * interval '1 second'
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::boolean[], $8::text[])
+             as u (id, topic, key, type, payload, traceparent, awaits_answer, reason)
+        on conflict (id) do nothing
+        """,
+        [row.id for row in rows],
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [row.type for row in rows],
+        [row.payload for row in rows],
+        [row.traceparent for row in rows],
+        [row.awaits_answer for row in rows],
+        [row.reason for row in rows],
+        REPEAT_AFTER_SECONDS,
+        UNSENT_AFTER_SECONDS,
+    )
+
+
+async def answered(connection: Connection, ids: Sequence[UUID]) -> None:
+    """End the obligations whose answers are back."""
+    if ids:
+        await connection.execute("delete from outbox where id = any($1::uuid[])", list(ids))
+
+
+async def oldest_unsent_seconds(pool: Pool) -> float:
+    """How long the oldest row that awaits no answer has been waiting for the broker."""
+    value = await pool.fetchval(
+        "select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from outbox where not awaits_answer"
+    )
+    return cast("float", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A record that cannot be read, as it lay on the topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    sha256: bytes
+    key: str
+    value: bytes
+    reason: str
+
+
+async def park(pool: Pool, records: Sequence[Poison]) -> list[Outgoing]:
+    """Put unreadable records aside, each once, and return what is to be published to the dead letters."""
+    ids = [new_id() for _ in records]
+    async with pool.acquire() as connection, connection.transaction():
+        parked = await connection.fetch(
+            """
+            insert into dead_letter (id, topic, partition_number, offset_number, sha256, reason)
+            select * from unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::text[])
+            on conflict do nothing returning id
+            """,
+            ids,
+            [record.topic for record in records],
+            [record.partition for record in records],
+            [record.offset for record in records],
+            [record.sha256 for record in records],
+            [record.reason for record in records],
+        )
+        fresh = {row["id"] for row in parked}
+        rows = [
+            Outgoing(
+                id=letter_id,
+                topic=dead_letters(record.topic),
+                key=record.key,
+                type="lanjie.dead.letter.v1",
+                payload=record.value,
+                reason=f"{record.topic}/{record.partition}/{record.offset}: {record.reason}",
+            )
+            for letter_id, record in zip(ids, records, strict=True)
+            if letter_id in fresh
+        ]
+        await keep(connection, rows)
+    return rows
+
+
+class Relay:
+    """Publishes what the outbox holds: fresh rows at once, overdue rows by a sweep."""
+
+    def __init__(self, pool: Pool, send: Send) -> None:
+        self._pool = pool
+        self._send = send
+        self._fresh: deque[Outgoing] = deque()
+        self._wake = asyncio.Event()
+        self._said: list[UUID] = []
+        self._slots = asyncio.Semaphore(BATCHES_IN_FLIGHT)
+        self._in_flight: set[asyncio.Task[set[UUID]]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to publish and to sweep."""
+        loops = (self._publish_fresh(), self._forget_said(), self._sweep_overdue())
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    async def stop(self) -> None:
+        """Publish what is in hand, briefly, and stop; what stays unsaid stays in the outbox."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                while self._fresh or self._in_flight:
+                    await asyncio.sleep(0.01)
+        for task in (*self._tasks, *self._in_flight):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._in_flight, return_exceptions=True)
+        with suppress(*TRANSIENT):
+            await self._forget()
+
+    def publish_soon(self, rows: Iterable[Outgoing]) -> None:
+        """Publish rows that are committed. Beyond what memory should hold, the sweep will find them."""
+        room = MOST_HELD_IN_MEMORY - len(self._fresh)
+        self._fresh.extend(row for row, _ in zip(rows, range(room), strict=False))
+        self._wake.set()
+
+    async def _publish_fresh(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._fresh:
+                await self._slots.acquire()
+                page = [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
+                task = asyncio.create_task(self._publish(page))
+                self._in_flight.add(task)
+                task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[set[UUID]]) -> None:
+        self._in_flight.discard(task)
+        self._slots.release()
+
+    async def _publish(self, page: Sequence[Outgoing]) -> set[UUID]:
+        sent = set(await self._send(page))
+        self._said.extend(row.id for row in page if row.id in sent and not row.awaits_answer)
+        return sent
+
+    async def _forget_said(self) -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            if self._said:
+                with suppress(*TRANSIENT):
+                    await self._forget()
+
+    async def _forget(self) -> None:
+        """Delete published rows. Losing this commit means one more duplicate, so it need not wait for the disk."""
+        said = self._said[:]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("set local synchronous_commit = off")
+            await answered(connection, said)
+        del self._said[: len(said)]
+
+    async def _sweep_overdue(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_SECONDS)
+            try:
+                while await self._sweep_page():
+                    pass
+            except TRANSIENT as error:
+                log.warning("outbox_sweep_failed", error=type(error).__name__)
+
+    async def _sweep_page(self) -> bool:
+        """Publish one page of overdue rows; return whether there may be more that can be published now."""
+        rows = await self._pool.fetch(
+            """
+            update outbox set due_at = now() + $2 * interval '1 second'
+            where id in (select id from outbox where due_at <= now() order by due_at limit $1 for update skip locked)
+            returning id, topic, key, type, payload, traceparent, awaits_answer, reason
+            """,
+            PAGE,
+            UNSENT_AFTER_SECONDS,
+        )
+        if not rows:
+            return False
+        page = [Outgoing(**dict(row)) for row in rows]
+        sent = await self._publish(page)
+        await self._postpone([row.id for row in page if row.awaits_answer and row.id in sent])
+        return len(rows) == PAGE and bool(sent)
+
+    async def _postpone(self, ids: Sequence[UUID]) -> None:
+        if not ids:
+            return
+        await self._pool.execute(
+            """
+            update outbox set attempts = attempts + 1,
+                   due_at = now() + least($2 * 2 ^ least(attempts, 10), $3) * interval '1 second'
+            where id = any($1::uuid[])
+            """,
+            list(ids),
+            REPEAT_AFTER_SECONDS,
+            LONGEST_REPEAT_SECONDS,
+        )
