@@ -292,7 +292,7 @@ class OrderChanged(Event):
 
 
 class FeedbackReceived(Event):
-    """The bank answered an order. The remark and the onward accounts are sealed in `identity`."""
+    """The bank answered an order. Its words and the onward accounts are sealed in `identity`."""
 
     type: ClassVar[str] = "lanjie.feedback.received.v1"
     topic: ClassVar[str] = FEEDBACK
@@ -306,7 +306,6 @@ class FeedbackReceived(Event):
     stopped_fen: Fen | None = None
     executed_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
-    failure_cause: str | None = None
     received_at: AwareDatetime
     identity: Sealed
 

@@ -103,6 +103,18 @@ async def answered(connection: Connection, ids: Sequence[UUID]) -> None:
         await connection.execute("delete from outbox where id = any($1::uuid[])", list(ids))
 
 
+async def unanswered(pool: Pool, ids: Sequence[UUID]) -> list[Outgoing]:
+    """Return the rows among `ids` that are still in the outbox, to be published again at once."""
+    rows = await pool.fetch(
+        """
+        select id, topic, key, type, payload, traceparent, awaits_answer, reason
+        from outbox where id = any($1::uuid[])
+        """,
+        list(ids),
+    )
+    return [Outgoing(**dict(row)) for row in rows]
+
+
 async def oldest_unsent_seconds(pool: Pool) -> float:
     """How long the oldest row that awaits no answer has been waiting for the broker."""
     value = await pool.fetchval(

@@ -1,0 +1,80 @@
+"""What the banks' door answers about a report."""
+
+import json
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from shared.events import Advice, CaseStatus, DispositionOutcome, Finding, Level, RuleFinding
+from shared.postgres import Row
+
+
+class ReportReceipt(BaseModel):
+    """The report is on disk; nothing that happens from here on loses it."""
+
+    id: UUID
+    status: Literal["received"] = "received"
+
+
+class CaseState(BaseModel):
+    """Where the police stand with the case the report is in."""
+
+    id: UUID
+    status: CaseStatus
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    closed_at: datetime | None
+    finding: Finding | None
+
+
+class DispositionState(BaseModel):
+    """How the teller said the visit ended."""
+
+    outcome: DispositionOutcome
+    amount_fen: int
+
+
+class ReportStatus(BaseModel):
+    """A report as its bank sees it. Before the verdict, `level` and what follows are absent."""
+
+    id: UUID
+    bank_reference: str
+    status: Literal["received", "judged"]
+    filed_at: datetime
+    level: Level | None = None
+    score: int | None = None
+    scam_type: str | None = None
+    findings: tuple[RuleFinding, ...] = ()
+    advice: Advice | None = None
+    judged_at: datetime | None = None
+    case: CaseState | None = None
+    disposition: DispositionState | None = None
+
+
+def status_of(row: Row) -> ReportStatus:
+    """Build the answer from the stored row."""
+    verdict = json.loads(row["verdict"]) if row["verdict"] else {}
+    case = None
+    if row["case_id"]:
+        case = CaseState(
+            id=row["case_id"],
+            status=row["case_status"],
+            opened_at=row["opened_at"],
+            acknowledged_at=row["acknowledged_at"],
+            closed_at=row["closed_at"],
+            finding=row["finding"],
+        )
+    disposition = None
+    if row["outcome"]:
+        disposition = DispositionState(outcome=row["outcome"], amount_fen=row["disposition_amount_fen"])
+    return ReportStatus(
+        id=row["id"],
+        bank_reference=row["bank_reference"],
+        status="judged" if verdict else "received",
+        filed_at=row["filed_at"],
+        case=case,
+        disposition=disposition,
+        **verdict,
+    )

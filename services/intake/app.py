@@ -1,0 +1,116 @@
+"""intake, the banks' door: wiring only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
+
+from fastapi import FastAPI
+
+from services.intake import consumers, handlers, store
+from services.intake.access import Gate
+from services.intake.desk import FilingDesk, VerdictBoard
+from services.intake.disposition import Disposition
+from services.intake.handlers import FilingOutcome
+from services.intake.metrics import Metrics
+from services.intake.order import Feedback
+from services.intake.report import Privacy, Report
+from services.intake.routes import BatchLine, Door, routes
+from services.intake.store import Filing
+from shared.chain import Chain, joined
+from shared.events import CASES, ORDERS, VERDICTS
+from shared.http import install_refusals
+from shared.observe import Operations, Runtime
+from shared.openapi import describe
+from shared.postgres import TRANSIENT, Pool
+from shared.settings import IdentitySettings
+
+REFERENCE_EVERY_SECONDS: Final = 5.0
+
+
+class Settings(IdentitySettings):
+    """How often one bank may post: reports a second, and how many at once."""
+
+    rate_per_second: float = 5000
+    rate_burst: float = 10000
+
+
+def build(settings: Settings | None = None) -> FastAPI:
+    """Build the application. Without settings it can only describe itself."""
+    metrics = Metrics()
+    doors: list[Door] = []
+    chains: list[Chain] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        assert settings is not None
+        async with AsyncExitStack() as stack:
+            board_of: list[VerdictBoard] = []
+            chain = await stack.enter_async_context(
+                joined(
+                    settings,
+                    "intake",
+                    (VERDICTS, CASES, ORDERS),
+                    lambda pool: consumers.handling(pool, lambda: board_of[0], metrics),
+                    metrics.parked.inc,
+                )
+            )
+            door = await _open_door(settings, chain, metrics)
+            board_of.append(door.board)
+            door.desk.open()
+            stack.push_async_callback(door.desk.close)
+            door.board.open()
+            stack.push_async_callback(door.board.close)
+            refreshing = asyncio.create_task(_keep_reference_fresh(chain.pool, door))
+            stack.callback(refreshing.cancel)
+            doors.append(door)
+            chains.append(chain)
+            yield
+
+    app = FastAPI(
+        title="lanjie intake",
+        version="1",
+        description="The banks' door: reports, dispositions, orders, feedback.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_refusals(app)
+    app.include_router(routes(lambda: doors[0]))
+    operations = Operations(
+        registry=metrics.registry,
+        runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),
+        refresh=lambda: metrics.refresh(Runtime(chains[0].pool, chains[0].consumer)),
+        door_without_broker=True,
+    )
+    app.router.routes.extend(operations.routes)
+    describe(app, (Report, BatchLine, Disposition, Feedback), "A key of the bank: lanjie_bank_…")
+    return app
+
+
+async def _open_door(settings: Settings, chain: Chain, metrics: Metrics) -> Door:
+    async def look_up(sha256: bytes) -> str | None:
+        return await store.bank_of_key(chain.pool, sha256)
+
+    async def file(filings: Sequence[Filing]) -> list[FilingOutcome]:
+        outcomes, rows = await handlers.file_reports(chain.pool, filings)
+        chain.relay.publish_soon(rows)
+        return outcomes
+
+    return Door(
+        pool=chain.pool,
+        relay=chain.relay,
+        gate=Gate(look_up, settings.rate_per_second, settings.rate_burst),
+        desk=FilingDesk(file),
+        board=VerdictBoard(lambda ids: store.judged(chain.pool, ids)),
+        privacy=Privacy(settings.tokens(), settings.identity(), settings.narrative()),
+        reference=await store.reference(chain.pool),
+        metrics=metrics,
+    )
+
+
+async def _keep_reference_fresh(pool: Pool, door: Door) -> None:
+    while True:
+        await asyncio.sleep(REFERENCE_EVERY_SECONDS)
+        with suppress(*TRANSIENT):
+            door.reference = await store.reference(pool)

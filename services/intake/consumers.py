@@ -1,0 +1,36 @@
+"""What intake hears: verdicts, cases, orders."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from services.intake import handlers
+from services.intake.desk import VerdictBoard
+from services.intake.metrics import Metrics
+from shared.chain import Handle
+from shared.events import CaseChanged, DispositionCounted, OrderChanged, VerdictReached
+from shared.kafka import Received
+from shared.outbox import Outgoing
+from shared.postgres import Pool
+
+
+def handling(pool: Pool, board: Callable[[], VerdictBoard], metrics: Metrics) -> Handle:
+    """Return the batch handler."""
+
+    async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
+        events = [received.event for received in batch]
+        if verdicts := [event for event in events if isinstance(event, VerdictReached)]:
+            await handlers.note_verdicts(pool, verdicts)
+            board().show([verdict.report.report_id for verdict in verdicts])
+            now = datetime.now(UTC)
+            for verdict in verdicts:
+                waited = (now - verdict.report.filed_at).total_seconds()
+                metrics.stage.labels("accepted_to_verdict_shown").observe(max(0.0, waited))
+        if cases := [event for event in events if isinstance(event, CaseChanged)]:
+            await handlers.note_cases(pool, cases)
+        if counted := [event for event in events if isinstance(event, DispositionCounted)]:
+            await handlers.note_dispositions_counted(pool, counted)
+        if orders := [event for event in events if isinstance(event, OrderChanged)]:
+            await handlers.note_orders(pool, orders)
+        return []
+
+    return handle

@@ -1,0 +1,138 @@
+"""The filing desk: concurrent posts share a transaction, and a post may wait for its verdict.
+
+Group commit: while one transaction is on its way to disk, the posts that arrive meanwhile gather for the
+next. No timer is needed: an idle desk commits a single report at once, a busy one hundreds together.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from services.intake.handlers import FilingOutcome
+from services.intake.store import Filing
+from shared.errors import Refusal, conflict
+from shared.postgres import TRANSIENT
+
+MOST_TOGETHER: Final = 500
+MOST_WAITING: Final = 5000
+CLERKS: Final = 2
+LOOK_EVERY_SECONDS: Final = 0.25
+
+
+@dataclass(slots=True)
+class _Slip:
+    filing: Filing
+    outcome: asyncio.Future[FilingOutcome]
+
+
+class FilingDesk:
+    """Gathers posts into transactions. `file` is called with up to 500 of them at a time."""
+
+    def __init__(self, file: Callable[[Sequence[Filing]], Awaitable[Sequence[FilingOutcome]]]) -> None:
+        self._file = file
+        self._slips: asyncio.Queue[_Slip] = asyncio.Queue(MOST_WAITING)
+        self._in_hand: set[tuple[str, str]] = set()
+        self._clerks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        """Begin to take reports."""
+        self._clerks = [asyncio.create_task(self._clerk()) for _ in range(CLERKS)]
+
+    async def close(self) -> None:
+        """File what has been handed in, then stop."""
+        await self._slips.join()
+        for clerk in self._clerks:
+            clerk.cancel()
+        await asyncio.gather(*self._clerks, return_exceptions=True)
+
+    async def file(self, filing: Filing) -> FilingOutcome:
+        """Return once the report is on disk.
+
+        Raises 409 while a post with the same key is in hand, 503 when too many are waiting.
+        """
+        key = (filing.event.bank, filing.idempotency_key)
+        if key in self._in_hand:
+            raise conflict("A request with this Idempotency-Key is being stored right now; send it again shortly.")
+        slip = _Slip(filing, asyncio.get_running_loop().create_future())
+        try:
+            self._slips.put_nowait(slip)
+        except asyncio.QueueFull:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "More reports are waiting than can be stored; send this one again shortly.",
+                headers={"Retry-After": "1"},
+            ) from None
+        self._in_hand.add(key)
+        slip.outcome.add_done_callback(lambda _: self._in_hand.discard(key))
+        # shielded: a client that goes away does not take back what it handed in
+        return await asyncio.shield(slip.outcome)
+
+    async def _clerk(self) -> None:
+        while True:
+            slips = [await self._slips.get()]
+            while len(slips) < MOST_TOGETHER and not self._slips.empty():
+                slips.append(self._slips.get_nowait())
+            try:
+                outcomes = await self._file([slip.filing for slip in slips])
+                for slip, outcome in zip(slips, outcomes, strict=True):
+                    slip.outcome.set_result(outcome)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the waiting posts must hear of it
+                for slip in slips:
+                    slip.outcome.set_exception(error)
+            finally:
+                for _ in slips:
+                    self._slips.task_done()
+
+
+class VerdictBoard:
+    """Wakes the posts that wait for a verdict.
+
+    The consumer here says at once which reports were judged; what another replica consumed is seen by one
+    look at the database for all who wait.
+    """
+
+    def __init__(self, judged: Callable[[Sequence[UUID]], Awaitable[set[UUID]]]) -> None:
+        self._judged = judged
+        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._looker: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to look."""
+        self._looker = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._looker:
+            self._looker.cancel()
+            await asyncio.gather(self._looker, return_exceptions=True)
+
+    def show(self, report_ids: Sequence[UUID]) -> None:
+        """Wake whoever waits for these reports: their verdicts are committed."""
+        for report_id in report_ids:
+            for event in self._waiting.get(report_id, ()):
+                event.set()
+
+    async def wait(self, report_id: UUID, seconds: float) -> None:
+        """Return when the report is judged, or when the time is up."""
+        event = asyncio.Event()
+        self._waiting.setdefault(report_id, set()).add(event)
+        try:
+            with suppress(*TRANSIENT):
+                self.show(list(await self._judged([report_id])))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), seconds)
+        finally:
+            self._waiting[report_id].discard(event)
+            if not self._waiting[report_id]:
+                del self._waiting[report_id]
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            if self._waiting:
+                with suppress(*TRANSIENT):
+                    self.show(list(await self._judged(list(self._waiting))))

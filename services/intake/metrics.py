@@ -1,0 +1,49 @@
+"""Every metric of intake, and the question it answers."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared.observe import RuntimeMetrics
+
+STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Metrics(RuntimeMetrics):
+    """Bank labels are codes from the reference data, so their number is bounded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        super().__init__(self.registry)
+        self.accepted = Counter(
+            "lanjie_reports_accepted_total", "Reports stored: how much do banks report?", ["bank"], registry=self.registry
+        )
+        self.repeated = Counter(
+            "lanjie_reports_repeated_total",
+            "Posts that repeated a stored report: do banks' connections suffer?",
+            ["bank"],
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "lanjie_requests_refused_total", "Requests refused, by status: who sends what we cannot take?", ["status"],
+            registry=self.registry,
+        )
+        self.dispositions = Counter(
+            "lanjie_dispositions_total", "Dispositions recorded, by outcome: does the counter heed the advice?",
+            ["bank", "outcome"], registry=self.registry,
+        )
+        self.feedback = Counter(
+            "lanjie_feedback_total", "Feedback stored, by result: do banks execute?", ["bank", "result"],
+            registry=self.registry,
+        )
+        self.overstated = Counter(
+            "lanjie_feedback_overstated_total",
+            "Feedback refused because it claims more than was ordered: an operator should call the bank",
+            ["bank"], registry=self.registry,
+        )
+        self.contradictions = Counter(
+            "lanjie_feedback_contradictions_total", "Feedback that contradicts an earlier one: a person must look",
+            ["bank"], registry=self.registry,
+        )
+        self.stage = Histogram(
+            "lanjie_stage_seconds", "How long a stage of the chain took: where does the time go?", ["stage"],
+            buckets=STAGE_BUCKETS, registry=self.registry,
+        )

@@ -1,0 +1,159 @@
+"""A bank's report: its shape, what makes it acceptable, and what goes on the wire."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from services.intake.identity import Account, Code, FreeText, Name, Phone, ResidentId, age_on, passes_luhn
+from shared.errors import FieldProblem
+from shared.events import AccountType, Channel, ReportFiled
+from shared.money import PositiveFen
+from shared.privacy import Seal, Tokens
+
+CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
+LATE_AFTER: Final = timedelta(days=30)
+MOST_CUES: Final = 50
+
+
+def _as_text(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be a time with an offset, as text (RFC 3339)")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+
+
+class Strict(BaseModel):
+    """A body from outside: no unknown fields, no guessing of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Transfer(Strict):
+    """What the customer wants to do. `amount_fen` is in fen."""
+
+    amount_fen: PositiveFen
+    currency: Literal["CNY"]
+    channel: Channel
+    purpose: FreeText = ""
+
+
+class Payer(Strict):
+    """The customer at the counter. An organisation has no identity number."""
+
+    name: Name
+    account: Account
+    id_number: ResidentId | None = None
+    phone: Phone | None = None
+
+
+class Payee(Strict):
+    """Whom the money would go to."""
+
+    name: Name
+    account: Account
+    bank_code: Code
+    account_type: AccountType
+
+
+class Report(Strict):
+    """A suspicious transfer as the branch system posts it."""
+
+    bank_reference: Code
+    branch_code: Code
+    teller_id: Code
+    observed_at: Moment
+    transfer: Transfer
+    payer: Payer
+    payee: Payee
+    cues: Annotated[list[Code], Field(max_length=MOST_CUES)] = []
+    note: FreeText = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a report is checked against: each branch's bank, and the cues that exist."""
+
+    bank_of_branch: Mapping[str, str]
+    cues: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """The keys intake holds: it makes tokens and seals everything."""
+
+    tokens: Tokens
+    identity: Seal
+    narrative: Seal
+
+
+def problems(report: Report, bank: str, reference: Reference, now: datetime) -> list[FieldProblem]:
+    """Return what keeps a well-formed report from being accepted."""
+    found = []
+    if reference.bank_of_branch.get(report.branch_code) != bank:
+        found.append(FieldProblem(field="branch_code", message="is not a branch of this bank that we know"))
+    for place, cue in enumerate(report.cues):
+        if cue not in reference.cues:
+            found.append(FieldProblem(field=f"cues.{place}", message="is not a cue that we know"))
+    if report.observed_at > now + CLOCKS_MAY_DIFFER:
+        found.append(FieldProblem(field="observed_at", message="is more than 5 minutes ahead of our clock"))
+    return found
+
+
+def flags(report: Report, now: datetime) -> list[str]:
+    """Return what is odd about a report without being a reason to refuse it."""
+    odd = {
+        "payer_is_payee": report.payer.account == report.payee.account,
+        "payer_account_fails_luhn": not passes_luhn(report.payer.account),
+        "payee_account_fails_luhn": not passes_luhn(report.payee.account),
+        "late": report.observed_at < now - LATE_AFTER,
+    }
+    return [name for name, applies in odd.items() if applies]
+
+
+def filed(report: Report, report_id: UUID, bank: str, privacy: Privacy, now: datetime) -> ReportFiled:
+    """Turn an accepted report into the event: tokens for the numbers, seals for the rest."""
+    payer = report.payer
+    tokens = privacy.tokens
+    odd = flags(report, now)
+    identity = {
+        "payer": payer.model_dump(),
+        "payee": report.payee.model_dump(mode="json"),
+        "teller_id": report.teller_id,
+    }
+    narrative = {"note": report.note, "purpose": report.transfer.purpose}
+    return ReportFiled(
+        report_id=report_id,
+        bank=bank,
+        branch=report.branch_code,
+        observed_at=report.observed_at,
+        filed_at=now,
+        late="late" in odd,
+        amount_fen=report.transfer.amount_fen,
+        channel=report.transfer.channel,
+        payee_token=tokens.of("account", report.payee.account),
+        payee_bank=report.payee.bank_code,
+        payee_account_type=report.payee.account_type,
+        payer_token=tokens.of("account", payer.account),
+        payer_person_token=tokens.of("person", payer.id_number) if payer.id_number else None,
+        payer_age=age_on(payer.id_number, report.observed_at.date()) if payer.id_number else None,
+        cues=tuple(dict.fromkeys(report.cues)),
+        flags=tuple(odd),
+        identity=privacy.identity.seal(_compact(identity), str(report_id)),
+        narrative=privacy.narrative.seal(_compact(narrative), str(report_id)),
+    )
+
+
+def fingerprint(model: BaseModel, tokens: Tokens) -> bytes:
+    """Return a keyed digest of what a body says: equal for the same facts, however they are spaced."""
+    return tokens.digest(model.model_dump_json().encode())
+
+
+def _compact(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,297 @@
+"""intake's SQL: one query a function, sets in, sets out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.intake.report import Reference
+from shared.events import CaseChanged, FeedbackContradicted, FeedbackReceived, OrderChanged, ReportFiled, VerdictReached
+from shared.postgres import Connection, Pool, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """One report on its way to disk, with what tells a repetition from a mistake."""
+
+    idempotency_key: str
+    bank_reference: str
+    fingerprint: bytes
+    event: ReportFiled
+    traceparent: str
+
+
+async def bank_of_key(pool: Pool, sha256: bytes) -> str | None:
+    """Return the bank whose valid key this is."""
+    found: str | None = await pool.fetchval(
+        """
+        select bank from bank_key
+        where sha256 = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+        """,
+        sha256,
+    )
+    return found
+
+
+async def reference(pool: Pool) -> Reference:
+    """Read what reports are checked against."""
+    branches = await pool.fetch("select code, bank from branch")
+    cues = await pool.fetch("select code from cue")
+    return Reference({row["code"]: row["bank"] for row in branches}, frozenset(row["code"] for row in cues))
+
+
+async def insert_reports(connection: Connection, filings: Sequence[Filing]) -> set[UUID]:
+    """Insert the reports whose key and reference are new to their bank; return their ids."""
+    rows = await connection.fetch(
+        """
+        insert into report (id, bank, idempotency_key, bank_reference, fingerprint, amount_fen, payee_token, filed_at,
+                            event, traceparent)
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[],
+                             $8::timestamptz[], $9::bytea[], $10::text[])
+        on conflict do nothing
+        returning id
+        """,
+        [filing.event.report_id for filing in filings],
+        [filing.event.bank for filing in filings],
+        [filing.idempotency_key for filing in filings],
+        [filing.bank_reference for filing in filings],
+        [filing.fingerprint for filing in filings],
+        [filing.event.amount_fen for filing in filings],
+        [filing.event.payee_token for filing in filings],
+        [filing.event.filed_at for filing in filings],
+        [filing.event.model_dump_json().encode() for filing in filings],
+        [filing.traceparent for filing in filings],
+    )
+    return {row["id"] for row in rows}
+
+
+async def reports_in_the_way(connection: Connection, filings: Sequence[Filing]) -> list[Row]:
+    """Return the stored reports that share a key or a reference with one of `filings`."""
+    return await connection.fetch(
+        """
+        select r.id, r.bank, r.idempotency_key, r.bank_reference, r.fingerprint
+        from unnest($1::text[], $2::text[], $3::text[]) as u (bank, idempotency_key, bank_reference)
+        join report r on r.bank = u.bank
+             and (r.idempotency_key = u.idempotency_key or r.bank_reference = u.bank_reference)
+        """,
+        [filing.event.bank for filing in filings],
+        [filing.idempotency_key for filing in filings],
+        [filing.bank_reference for filing in filings],
+    )
+
+
+async def report_status(pool: Pool, bank: str, report_id: UUID) -> Row | None:
+    """Return one report of this bank with its verdict, case and disposition."""
+    return await pool.fetchrow(
+        """
+        select r.id, r.bank_reference, r.filed_at, v.body as verdict, c.case_id, c.status as case_status, c.opened_at,
+               c.acknowledged_at, c.closed_at, c.finding, d.outcome, d.amount_fen as disposition_amount_fen
+        from report r
+        left join verdict v on v.report_id = r.id
+        left join case_report cr on cr.report_id = r.id
+        left join case_view c on c.case_id = cr.case_id
+        left join disposition d on d.report_id = r.id
+        where r.id = $1 and r.bank = $2
+        """,
+        report_id,
+        bank,
+    )
+
+
+async def judged(pool: Pool, report_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the reports that have a verdict."""
+    rows = await pool.fetch("select report_id from verdict where report_id = any($1::uuid[])", list(report_ids))
+    return {row["report_id"] for row in rows}
+
+
+async def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictReached]) -> None:
+    """Keep each verdict unless a newer version of it is there."""
+    await connection.execute(
+        """
+        insert into verdict (report_id, version, level, body, judged_at)
+        select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::jsonb[], $5::timestamptz[])
+        on conflict (report_id) do update
+        set version = excluded.version, level = excluded.level, body = excluded.body, judged_at = excluded.judged_at
+        where verdict.version < excluded.version
+        """,
+        [verdict.report.report_id for verdict in verdicts],
+        [verdict.version for verdict in verdicts],
+        [verdict.level.value for verdict in verdicts],
+        [verdict.model_dump_json(include=SHOWN_OF_A_VERDICT) for verdict in verdicts],
+        [verdict.judged_at for verdict in verdicts],
+    )
+
+
+SHOWN_OF_A_VERDICT = {"level", "score", "scam_type", "findings", "advice", "judged_at"}
+
+
+async def answered_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the reports that have all their answers: a verdict and, at alert level, a case."""
+    rows = await connection.fetch(
+        """
+        select v.report_id from verdict v
+        where v.report_id = any($1::uuid[])
+          and (v.level <> 'alert' or exists (select from case_report c where c.report_id = v.report_id))
+        """,
+        list(report_ids),
+    )
+    return [row["report_id"] for row in rows]
+
+
+async def upsert_cases(connection: Connection, cases: Sequence[CaseChanged]) -> None:
+    """Keep each case's newest version."""
+    await connection.execute(
+        """
+        insert into case_view (case_id, version, status, opened_at, acknowledged_at, closed_at, finding)
+        select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+                             $6::timestamptz[], $7::text[])
+        on conflict (case_id) do update
+        set version = excluded.version, status = excluded.status, acknowledged_at = excluded.acknowledged_at,
+            closed_at = excluded.closed_at, finding = excluded.finding
+        where case_view.version < excluded.version
+        """,
+        [case.case_id for case in cases],
+        [case.version for case in cases],
+        [case.status.value for case in cases],
+        [case.opened_at for case in cases],
+        [case.acknowledged_at for case in cases],
+        [case.closed_at for case in cases],
+        [case.finding and case.finding.value for case in cases],
+    )
+
+
+async def link_reports(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> None:
+    """Remember which case each report is in: pairs of report id and case id."""
+    await connection.execute(
+        """
+        insert into case_report (report_id, case_id)
+        select * from unnest($1::uuid[], $2::uuid[]) on conflict do nothing
+        """,
+        [report_id for report_id, _ in pairs],
+        [case_id for _, case_id in pairs],
+    )
+
+
+async def own_report(connection: Connection, bank: str, report_id: UUID) -> Row | None:
+    """Return the facts of this bank's report that a disposition is checked against."""
+    return await connection.fetchrow(
+        "select id, amount_fen, payee_token, traceparent from report where id = $1 and bank = $2", report_id, bank
+    )
+
+
+async def insert_disposition(
+    connection: Connection, disposition_id: UUID, report_id: UUID, outcome: str, amount_fen: int, at: datetime
+) -> bool:
+    """Insert the one disposition a report may have; return whether it was new."""
+    done = await connection.fetchval(
+        """
+        insert into disposition (id, report_id, outcome, amount_fen, recorded_at)
+        values ($1, $2, $3, $4, $5) on conflict (report_id) do nothing returning true
+        """,
+        disposition_id,
+        report_id,
+        outcome,
+        amount_fen,
+        at,
+    )
+    return bool(done)
+
+
+async def disposition_of(connection: Connection, report_id: UUID) -> Row:
+    """Return the disposition a report has."""
+    row = await connection.fetchrow(
+        "select id, outcome, amount_fen, recorded_at from disposition where report_id = $1", report_id
+    )
+    assert row is not None
+    return row
+
+
+async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged]) -> None:
+    """Keep each order's newest version."""
+    await connection.execute(
+        """
+        insert into bank_order (id, version, bank, case_id, status, amount_fen, ordered_at, event)
+        select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::text[], $6::bigint[],
+                             $7::timestamptz[], $8::bytea[])
+        on conflict (id) do update
+        set version = excluded.version, status = excluded.status, event = excluded.event
+        where bank_order.version < excluded.version
+        """,
+        [order.order_id for order in orders],
+        [order.version for order in orders],
+        [order.bank for order in orders],
+        [order.case_id for order in orders],
+        [order.status.value for order in orders],
+        [order.amount_fen for order in orders],
+        [order.ordered_at for order in orders],
+        [order.model_dump_json().encode() for order in orders],
+    )
+
+
+async def orders_of(connection: Connection, bank: str, status: str | None, after: UUID | None, most: int) -> list[Row]:
+    """Return a page of a bank's orders, oldest first."""
+    return await connection.fetch(
+        """
+        select event from bank_order
+        where bank = $1 and ($2::text is null or status = $2) and ($3::uuid is null or id > $3)
+        order by id limit $4
+        """,
+        bank,
+        status,
+        after,
+        most,
+    )
+
+
+async def order_of(connection: Connection, bank: str, order_id: UUID) -> Row | None:
+    """Return one order of this bank."""
+    return await connection.fetchrow("select event from bank_order where id = $1 and bank = $2", order_id, bank)
+
+
+async def insert_feedback(connection: Connection, event: FeedbackReceived, fingerprint: bytes) -> bool:
+    """Insert the one feedback an order may have; return whether it was new."""
+    done = await connection.fetchval(
+        """
+        insert into feedback (id, order_id, fingerprint, event, received_at)
+        values ($1, $2, $3, $4, $5) on conflict (order_id) do nothing returning true
+        """,
+        event.feedback_id,
+        event.order_id,
+        fingerprint,
+        event.model_dump_json().encode(),
+        event.received_at,
+    )
+    return bool(done)
+
+
+async def feedback_of(connection: Connection, order_id: UUID) -> Row:
+    """Return the feedback an order has."""
+    row = await connection.fetchrow("select id, fingerprint, received_at from feedback where order_id = $1", order_id)
+    assert row is not None
+    return row
+
+
+async def insert_contradiction(connection: Connection, event: FeedbackContradicted, fingerprint: bytes) -> bool:
+    """Keep a contradicting answer once; return whether it was new."""
+    done = await connection.fetchval(
+        """
+        insert into contradiction (id, order_id, fingerprint, event, received_at)
+        values ($1, $2, $3, $4, $5) on conflict do nothing returning true
+        """,
+        event.contradiction_id,
+        event.order_id,
+        fingerprint,
+        event.model_dump_json().encode(),
+        event.received_at,
+    )
+    return bool(done)
+
+
+async def record_looks(connection: Connection, actor: str, action: str, subjects: Sequence[UUID]) -> None:
+    """Record who looked at whose personal data."""
+    await connection.execute(
+        "insert into audit (actor, action, subject) select $1, $2, * from unnest($3::uuid[])",
+        actor,
+        action,
+        list(subjects),
+    )
