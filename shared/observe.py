@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
@@ -21,6 +21,9 @@ from starlette.routing import Route
 from shared.kafka import Consumer
 from shared.outbox import oldest_unsent_seconds
 from shared.postgres import TRANSIENT, Pool
+
+STAGE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+"""Seconds: from a machine's stages to an officer's and a bank's deadlines."""
 
 
 def configure_logging(service: str) -> None:

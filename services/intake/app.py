@@ -17,7 +17,7 @@ from services.intake.order import Feedback
 from services.intake.report import Privacy, Report
 from services.intake.routes import BatchLine, Door, routes
 from services.intake.store import Filing
-from shared.chain import Chain, joined
+from shared.chain import Chain, Handle, joined
 from shared.events import CASES, ORDERS, VERDICTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
@@ -45,18 +45,16 @@ def build(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         assert settings is not None
         async with AsyncExitStack() as stack:
-            board_of: list[VerdictBoard] = []
+            boards: list[VerdictBoard] = []
+
+            def handling(pool: Pool) -> Handle:
+                boards.append(VerdictBoard(lambda ids: store.judged(pool, ids)))
+                return consumers.handling(pool, boards[0], metrics)
+
             chain = await stack.enter_async_context(
-                joined(
-                    settings,
-                    "intake",
-                    (VERDICTS, CASES, ORDERS),
-                    lambda pool: consumers.handling(pool, lambda: board_of[0], metrics),
-                    metrics.parked.inc,
-                )
+                joined(settings, "intake", (VERDICTS, CASES, ORDERS), handling, metrics.parked.inc)
             )
-            door = await _open_door(settings, chain, metrics)
-            board_of.append(door.board)
+            door = await _open_door(settings, chain, boards[0], metrics)
             door.desk.open()
             stack.push_async_callback(door.desk.close)
             door.board.open()
@@ -88,7 +86,7 @@ def build(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-async def _open_door(settings: Settings, chain: Chain, metrics: Metrics) -> Door:
+async def _open_door(settings: Settings, chain: Chain, board: VerdictBoard, metrics: Metrics) -> Door:
     async def look_up(sha256: bytes) -> str | None:
         return await store.bank_of_key(chain.pool, sha256)
 
@@ -102,7 +100,7 @@ async def _open_door(settings: Settings, chain: Chain, metrics: Metrics) -> Door
         relay=chain.relay,
         gate=Gate(look_up, settings.rate_per_second, settings.rate_burst),
         desk=FilingDesk(file),
-        board=VerdictBoard(lambda ids: store.judged(chain.pool, ids)),
+        board=board,
         privacy=Privacy(settings.tokens(), settings.identity(), settings.narrative()),
         reference=await store.reference(chain.pool),
         metrics=metrics,

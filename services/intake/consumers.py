@@ -1,6 +1,6 @@
 """What intake hears: verdicts, cases, orders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from services.intake import handlers
@@ -13,14 +13,14 @@ from shared.outbox import Outgoing
 from shared.postgres import Pool
 
 
-def handling(pool: Pool, board: Callable[[], VerdictBoard], metrics: Metrics) -> Handle:
+def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:
     """Return the batch handler."""
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
         events = [received.event for received in batch]
         if verdicts := [event for event in events if isinstance(event, VerdictReached)]:
             await handlers.note_verdicts(pool, verdicts)
-            board().show([verdict.report.report_id for verdict in verdicts])
+            board.show([verdict.report.report_id for verdict in verdicts])
             now = datetime.now(UTC)
             for verdict in verdicts:
                 waited = (now - verdict.report.filed_at).total_seconds()

@@ -2,9 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from shared.observe import RuntimeMetrics
-
-STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+from shared.observe import STAGE_BUCKETS, RuntimeMetrics
 
 
 class Metrics(RuntimeMetrics):

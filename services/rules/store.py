@@ -1,0 +1,209 @@
+"""rules' SQL: one query a function, sets in, sets out."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from services.rules.features import Branch, Payee, Payer
+from shared.events import Level, OutcomeDecided, ReportFiled, VerdictReached
+from shared.outbox import Outgoing
+from shared.postgres import Connection, Row
+
+
+async def insert_sightings(connection: Connection, reports: Sequence[ReportFiled]) -> set[UUID]:
+    """Remember the reports that are new; return their ids."""
+    rows = await connection.fetch(
+        """
+        insert into sighting (report_id, payee_token, payer_token, payer_person_token, bank, branch, amount_fen, filed_at)
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+                             $8::timestamptz[])
+        on conflict do nothing returning report_id
+        """,
+        [report.report_id for report in reports],
+        [report.payee_token for report in reports],
+        [report.payer_token for report in reports],
+        [report.payer_person_token for report in reports],
+        [report.bank for report in reports],
+        [report.branch for report in reports],
+        [report.amount_fen for report in reports],
+        [report.filed_at for report in reports],
+    )
+    return {row["report_id"] for row in rows}
+
+
+PASTS = """
+    with report as (
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+               as r (id, payee, payer, person, branch, filed_at)
+    )
+    select r.id,
+           p.reports_1h as payee_reports_1h, p.reports_1d as payee_reports_1d, p.reports_7d as payee_reports_7d,
+           p.payers_1d as payee_payers_1d, p.payers_7d as payee_payers_7d,
+           p.other_branches_7d as payee_other_branches_7d, p.amount_7d as payee_amount_7d_fen,
+           p.alerts_7d as payee_alerts_7d,
+           coalesce(w.watched, false) as payee_watched, w.scam_type as payee_watched_scam_type,
+           y.reports_1h as payer_reports_1h, y.reports_1d as payer_reports_1d, y.reports_7d as payer_reports_7d,
+           y.amount_1d as payer_amount_1d_fen, y.suspected_elsewhere_1d as payer_suspected_elsewhere_1d
+    from report r
+    left join payee_standing w on w.payee_token = r.payee
+    cross join lateral (
+        select count(*) filter (where s.filed_at > r.filed_at - interval '1 hour') as reports_1h,
+               count(*) filter (where s.filed_at > r.filed_at - interval '1 day') as reports_1d,
+               count(*) as reports_7d,
+               count(distinct s.payer_token) filter (where s.filed_at > r.filed_at - interval '1 day') as payers_1d,
+               count(distinct s.payer_token) as payers_7d,
+               count(distinct s.branch) filter (where s.branch <> r.branch) as other_branches_7d,
+               coalesce(sum(s.amount_fen), 0)::bigint as amount_7d,
+               count(*) filter (where s.alert) as alerts_7d
+        from (
+            select * from sighting
+            where payee_token = r.payee and filed_at > r.filed_at - interval '7 days'
+              and (filed_at, report_id) < (r.filed_at, r.id)
+            order by filed_at desc limit 100
+        ) s
+    ) p
+    cross join lateral (
+        select count(*) filter (where s.filed_at > r.filed_at - interval '1 hour') as reports_1h,
+               count(*) filter (where s.filed_at > r.filed_at - interval '1 day') as reports_1d,
+               count(*) as reports_7d,
+               coalesce(sum(s.amount_fen) filter (where s.filed_at > r.filed_at - interval '1 day'), 0)::bigint
+                   as amount_1d,
+               count(*) filter (where s.suspicious and s.branch <> r.branch
+                                      and s.filed_at > r.filed_at - interval '1 day') as suspected_elsewhere_1d
+        from (
+            (select * from sighting
+             where payer_token = r.payer and filed_at > r.filed_at - interval '7 days'
+               and (filed_at, report_id) < (r.filed_at, r.id)
+             order by filed_at desc limit 100)
+            union
+            (select * from sighting
+             where payer_person_token = r.person and filed_at > r.filed_at - interval '7 days'
+               and (filed_at, report_id) < (r.filed_at, r.id)
+             order by filed_at desc limit 100)
+        ) s
+    ) y
+"""
+
+
+async def pasts(connection: Connection, reports: Sequence[ReportFiled]) -> dict[UUID, tuple[Payee, Payer]]:
+    """Return what is known of each report's payee and payer from the seven days before it."""
+    rows = await connection.fetch(
+        PASTS,
+        [report.report_id for report in reports],
+        [report.payee_token for report in reports],
+        [report.payer_token for report in reports],
+        [report.payer_person_token for report in reports],
+        [report.branch for report in reports],
+        [report.filed_at for report in reports],
+    )
+    return {row["id"]: (Payee(**_with_prefix(row, "payee_")), Payer(**_with_prefix(row, "payer_"))) for row in rows}
+
+
+def _with_prefix(row: Row, prefix: str) -> dict[str, object]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+
+
+async def branches(connection: Connection, codes: Sequence[str]) -> dict[str, Branch]:
+    """Return the tempo of branches, by clock hour."""
+    rows = await connection.fetch(
+        """
+        select branch,
+               coalesce(sum(reports) filter (where hour >= date_trunc('hour', now()) - interval '1 hour'), 0)::integer
+                   as reports_1h,
+               coalesce(sum(reports) filter (where hour > date_trunc('hour', now()) - interval '1 day'), 0)::integer
+                   as reports_1d,
+               sum(reports)::integer as reports_7d
+        from branch_hour
+        where branch = any($1::text[]) and hour > date_trunc('hour', now()) - interval '7 days'
+        group by branch
+        """,
+        list(codes),
+    )
+    return {row["branch"]: Branch(row["reports_1h"], row["reports_1d"], row["reports_7d"]) for row in rows}
+
+
+async def count_branches(connection: Connection, reports: Sequence[ReportFiled]) -> None:
+    """Add new reports to their branches' hours, in one order so that two replicas cannot block each other."""
+    await connection.execute(
+        """
+        insert into branch_hour (branch, hour, reports, amount_fen)
+        select u.branch, date_trunc('hour', u.filed_at), count(*), sum(u.amount_fen)
+        from unnest($1::text[], $2::timestamptz[], $3::bigint[]) as u (branch, filed_at, amount_fen)
+        group by 1, 2 order by 1, 2
+        on conflict (branch, hour) do update
+        set reports = branch_hour.reports + excluded.reports,
+            amount_fen = branch_hour.amount_fen + excluded.amount_fen
+        """,
+        [report.branch for report in reports],
+        [report.filed_at for report in reports],
+        [report.amount_fen for report in reports],
+    )
+
+
+async def insert_verdicts(connection: Connection, verdicts: Sequence[VerdictReached], rows: Sequence[Outgoing]) -> None:
+    """Keep the verdicts as they are sent, and mark the sightings that were suspicious."""
+    await connection.execute(
+        """
+        insert into verdict (report_id, id, version, level, score, judged_at, event, traceparent)
+        select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::timestamptz[],
+                             $7::bytea[], $8::text[])
+        """,
+        [verdict.report.report_id for verdict in verdicts],
+        [verdict.verdict_id for verdict in verdicts],
+        [verdict.version for verdict in verdicts],
+        [verdict.level.value for verdict in verdicts],
+        [verdict.score for verdict in verdicts],
+        [verdict.judged_at for verdict in verdicts],
+        [row.payload for row in rows],
+        [row.traceparent for row in rows],
+    )
+    suspicious = [verdict for verdict in verdicts if verdict.level is not Level.CLEAR]
+    if suspicious:
+        await connection.execute(
+            """
+            update sighting set suspicious = true, alert = u.alert
+            from unnest($1::uuid[], $2::boolean[]) as u (report_id, alert)
+            where sighting.report_id = u.report_id
+            """,
+            [verdict.report.report_id for verdict in suspicious],
+            [verdict.level is Level.ALERT for verdict in suspicious],
+        )
+
+
+async def verdicts_of(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
+    """Return the stored verdicts of reports, to be sent again."""
+    return await connection.fetch(
+        "select report_id, id, event, traceparent from verdict where report_id = any($1::uuid[])", list(report_ids)
+    )
+
+
+async def apply_outcomes(connection: Connection, outcomes: Mapping[UUID, OutcomeDecided]) -> None:
+    """Remember what the police found about payees; the later finding counts."""
+    events = list(outcomes.values())
+    await connection.execute(
+        """
+        insert into outcome (id, case_id, finding, payee_token, applied_at)
+        select u.*, now() from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+             as u (id, case_id, finding, payee_token)
+        on conflict do nothing
+        """,
+        [event.outcome_id for event in events],
+        [event.case_id for event in events],
+        [event.finding.value for event in events],
+        [event.payee_token for event in events],
+    )
+    await connection.execute(
+        """
+        insert into payee_standing (payee_token, watched, scam_type, decided_at)
+        select distinct on (u.payee_token) u.payee_token, u.finding = 'confirmed', u.scam_type, u.decided_at
+        from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+             as u (payee_token, finding, scam_type, decided_at)
+        order by u.payee_token, u.decided_at desc
+        on conflict (payee_token) do update
+        set watched = excluded.watched, scam_type = excluded.scam_type, decided_at = excluded.decided_at
+        where payee_standing.decided_at < excluded.decided_at
+        """,
+        [event.payee_token for event in events],
+        [event.finding.value for event in events],
+        [event.scam_type for event in events],
+        [event.decided_at for event in events],
+    )
