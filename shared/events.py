@@ -275,7 +275,7 @@ class OrderChanged(Event):
     bank: str
     amount_fen: Fen
     application_type: str
-    original_order_id: UUID | None = None
+    original_application_id: UUID | None = None
     emergency_level: str
     payee_account_type: AccountType
     transfer_at: AwareDatetime

@@ -73,7 +73,7 @@ class BankOrder(BaseModel):
     version: int
     case_id: UUID
     application_type: str
-    original_order_id: UUID | None
+    original_application_id: UUID | None
     emergency_level: str
     scam_type: str | None
     amount_fen: int
@@ -100,7 +100,7 @@ def shown(order: OrderChanged, identity: Seal) -> BankOrder:
         version=order.version,
         case_id=order.case_id,
         application_type=order.application_type,
-        original_order_id=order.original_order_id,
+        original_application_id=order.original_application_id,
         emergency_level=order.emergency_level,
         scam_type=order.scam_type,
         amount_fen=order.amount_fen,

@@ -16,6 +16,9 @@ from shared.money import yuan
 
 PACK: Final = "builtin-1"
 
+GAP: Final = 10
+"""How many characters may stand between the words of a phrase."""
+
 WAN_FEN: Final = 1_000_000
 """一万元, in fen."""
 
@@ -52,13 +55,19 @@ def ticked(cue: str, why: str) -> Callable[[Facts], str | None]:
     return lambda facts: why if cue in facts.cues else None
 
 
-def says(words: str, why: str, cue: str = "") -> Callable[[Facts], str | None]:
-    """Speak when the cue is ticked, or when note or purpose match `words` (a regular expression)."""
-    pattern = re.compile(words)
+def says(phrases: Sequence[str | tuple[str, ...]], why: str, cue: str = "") -> Callable[[Facts], str | None]:
+    """Speak when the cue is ticked, or when note or purpose hold one of `phrases`.
+
+    A phrase is words (a regular expression without wildcards), or several that follow each other closely.
+    The reason quotes the words only: what stands between them is the customer's own and stays sealed.
+    """
+    chains = [(phrase,) if isinstance(phrase, str) else phrase for phrase in phrases]
+    pattern = re.compile("|".join(f".{{0,{GAP}}}?".join(f"({words})" for words in chain) for chain in chains))
 
     def when(facts: Facts) -> str | None:
         if found := pattern.search(facts.text):
-            return f"{why}（备注或用途提到“{found.group()}”）"
+            quoted = "…".join(words for words in found.groups() if words)
+            return f"{why}（备注或用途提到“{quoted}”）"
         return f"{why}（柜员勾选）" if cue and cue in facts.cues else None
 
     return when
@@ -150,7 +159,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "safe-account",
         50,
-        says(r"安全账[户号]|核查账户|清查账户|资金核查|资金清查", "要求把钱转入“安全账户”", "safe_account"),
+        says(["安全账[户号]|(?:核查|清查)账户|资金(?:核查|清查)"], "要求把钱转入“安全账户”", "safe_account"),
         "impersonated_authority",
         ask=("是不是有自称公安、检察院、法院的人让您转账？",),
         say=(OFFICIALS_NEVER,),
@@ -159,7 +168,10 @@ RULES: Final[tuple[Rule, ...]] = (
         "officials-ordered",
         40,
         says(
-            r"(公安|警官|警察|检察[院官]|法院|法官|通管局|社保局).{0,12}(电话|让|叫|要求|说|涉案|洗钱|通缉)|涉嫌洗钱|通缉令|配合调查",
+            [
+                ("公安|警官|警察|检察[院官]|法院|法官|通管局|社保局", "电话|让|叫|要求|说|涉案|洗钱|通缉"),
+                "涉嫌洗钱|通缉令|配合调查",
+            ],
             "自称公检法或政府机关的人要求转账",
             "police_ordered",
         ),
@@ -170,7 +182,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "brushing-task",
         50,
-        says(r"刷单|做任务|连单|联单|垫付.{0,6}返|返佣|点赞.{0,6}(返|佣)|派单", "刷单返利类诈骗的说法", "brushing_task"),
+        says(["刷单|做任务|连单|联单|返佣|派单", ("垫付|垫了|点赞", "返|佣")], "刷单返利类诈骗的说法", "brushing_task"),
         "brushing_rebates",
         ask=("这是不是网上的“任务”？前几单是不是返过小钱？",),
         say=("所有刷单都是诈骗，先给小利，后骗大钱。",),
@@ -179,7 +191,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "fee-to-withdraw",
         45,
         says(
-            r"(解冻|提现|出金|激活|认证|保证).{0,4}(费|金|款)|交税.{0,6}(提现|出金)|才[能给].{0,4}(提现|提|出金|放款)",
+            [("解冻|提现|出金|激活|认证", "费|保证金|押金"), ("交税", "提现|出金"), ("才[能给]", "提现|提|出金|放款")],
             "要先交钱才能提现、解冻或放款",
             "pays_fee_to_withdraw",
         ),
@@ -190,7 +202,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "investment-platform",
         35,
-        says(r"(投资|理财|炒股|期货|数字货币|虚拟币|黄金).{0,10}(平台|老师|导师|群|软件|app)|内幕|稳赚|高回报|跟单", "网上投资理财平台的说法"),
+        says(
+            [("投资|理财|炒股|期货|数字货币|虚拟币|黄金", "平台|老师|导师|群|软件|app"), "内幕|稳赚|高回报|跟单"],
+            "网上投资理财平台的说法",
+        ),
         "fake_investment",
         ask=("这个平台是谁介绍的？在正规应用商店能下载到吗？",),
         say=("没有稳赚不赔的投资，群里的“老师”和“学员”多半是一伙的。",),
@@ -198,7 +213,15 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "loan-or-credit",
         35,
-        says(r"征信.{0,8}(修复|消除|影响|清零|注销)|注销.{0,8}(账户|校园贷|额度)|刷流水|贷款.{0,10}(验证|保证金|流水|解冻)", "虚假贷款或征信类诈骗的说法"),
+        says(
+            [
+                ("征信", "修复|消除|影响|清零|注销"),
+                ("注销", "账户|校园贷|额度"),
+                "刷流水",
+                ("贷款", "验证|保证金|流水|解冻"),
+            ],
+            "虚假贷款或征信类诈骗的说法",
+        ),
         "fake_credit_record",
         ask=("是不是有人说您的征信有问题，或者放款前要先转钱？",),
         say=("个人征信由中国人民银行管理，任何人都不能花钱修改。",),
@@ -213,7 +236,15 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "customer-service",
         40,
-        says(r"客服.{0,12}(退款|理赔|取消|会员|百万保障)|百万保障|取消.{0,6}(会员|代理商|自动扣费)|快递.{0,6}理赔|双倍赔", "冒充电商物流客服的说法"),
+        says(
+            [
+                ("客服", "退款|理赔|取消|会员|百万保障"),
+                "百万保障|双倍赔",
+                ("取消", "会员|代理商|自动扣费"),
+                ("快递", "理赔"),
+            ],
+            "冒充电商物流客服的说法",
+        ),
         "fake_customer_service",
         ask=("对方是不是说您误开了会员，或者快递丢了要理赔？",),
         say=("真正的客服退款原路返回，不会让您转账。",),
@@ -221,7 +252,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "boss-or-acquaintance",
         40,
-        says(r"(老板|领导|董事长|总经理|书记).{0,12}(qq|微信|群|让|叫|急)|(同学|亲戚|朋友).{0,8}(微信|qq).{0,8}(借|急)", "冒充领导熟人的说法"),
+        says(
+            [
+                ("老板|领导|董事长|总经理|书记", "qq|微信|群|让|叫|急"),
+                ("同学|亲戚|朋友", "微信|qq", "借|急"),
+            ],
+            "冒充领导熟人的说法",
+        ),
         "impersonated_acquaintance",
         ask=("有没有打电话或当面跟本人确认过？",),
         say=("请先用您自己存的号码打给本人核实。",),
@@ -229,7 +266,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "romance-or-game",
         35,
-        says(r"(网恋|网友|交友|没见过面|网上认识).{0,16}(转|借|投|汇|急)|(游戏|皮肤|账号|装备).{0,10}(交易|解冻|保证金|买|卖)", "网络交友或游戏交易类诈骗的说法"),
+        says(
+            [("网恋|网友|交友|没见过面|网上认识", "转|借|投|汇|急"), ("游戏|皮肤|装备", "交易|解冻|保证金|买|卖")],
+            "网络交友或游戏交易类诈骗的说法",
+        ),
         "romance",
         ask=("您和对方见过面吗？认识多久了？",),
     ),

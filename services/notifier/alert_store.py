@@ -1,0 +1,138 @@
+"""notifier's SQL for alerts: the stream officers follow, and the deliveries to webhooks."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.postgres import Connection, Pool
+
+STREAM_LOCK = 7_261_001
+"""Advisory lock: positions are handed out and committed by one transaction at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a unit is told of a report: masked facts only."""
+
+    id: UUID
+    case_id: UUID
+    report_id: UUID
+    unit: str
+    path: str
+    facts: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery that is to be tried now."""
+
+    alert_id: UUID
+    webhook_id: UUID
+    attempts: int
+    url: str
+    sealed_secret: str
+    facts: dict[str, Any]
+    created_at: datetime
+
+
+async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
+    """Add alerts to the stream, and a delivery for each webhook of the unit or the nearest unit above with one."""
+    await connection.execute("select pg_advisory_xact_lock($1)", STREAM_LOCK)
+    await connection.execute(
+        """
+        insert into alert (id, case_id, report_id, unit, path, facts, created_at)
+        select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
+        """,
+        [alert.id for alert in alerts],
+        [alert.case_id for alert in alerts],
+        [alert.report_id for alert in alerts],
+        [alert.unit for alert in alerts],
+        [alert.path for alert in alerts],
+        [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
+        [alert.created_at for alert in alerts],
+    )
+    await connection.execute(
+        """
+        insert into delivery (alert_id, webhook_id, state, due_at)
+        select ranked.alert_id, ranked.webhook_id, 'pending', now()
+        from (
+            select a.id as alert_id, w.id as webhook_id,
+                   rank() over (partition by a.id order by length(u.path) desc) as distance
+            from unnest($1::uuid[], $2::text[]) as a (id, path)
+            join unit u on starts_with(a.path, u.path)
+            join webhook w on w.unit = u.code and w.removed_at is null
+        ) ranked
+        where ranked.distance = 1
+        """,
+        [alert.id for alert in alerts],
+        [alert.path for alert in alerts],
+    )
+
+
+async def newest_position(pool: Pool) -> int:
+    """Return the position of the newest alert."""
+    found: int = await pool.fetchval("select coalesce(max(position), 0) from alert")
+    return found
+
+
+async def alerts_after(pool: Pool, path: str, position: int, most: int) -> list[tuple[int, dict[str, Any]]]:
+    """Return a subtree's alerts after a position, in order."""
+    rows = await pool.fetch(
+        """
+        select position, facts from alert where position > $2 and starts_with(path, $1) order by position limit $3
+        """,
+        path,
+        position,
+        most,
+    )
+    return [(row["position"], json.loads(row["facts"])) for row in rows]
+
+
+async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
+    """Take deliveries that are due. Whoever takes one has it for the lease; then it is due again."""
+    rows = await pool.fetch(
+        """
+        with taken as (
+            update delivery set attempts = attempts + 1, due_at = now() + $2 * interval '1 second'
+            where (alert_id, webhook_id) in (
+                select alert_id, webhook_id from delivery where state = 'pending' and due_at <= now()
+                order by due_at limit $1 for update skip locked
+            )
+            returning alert_id, webhook_id, attempts
+        )
+        select t.alert_id, t.webhook_id, t.attempts, w.url, w.sealed_secret, a.facts, a.created_at
+        from taken t join webhook w on w.id = t.webhook_id join alert a on a.id = t.alert_id
+        """,
+        most,
+        lease_seconds,
+    )
+    return [Due(**{**dict(row), "facts": json.loads(row["facts"])}) for row in rows]
+
+
+async def settle(
+    pool: Pool, due: Due, state: str, reason: str | None, again_in_seconds: float
+) -> None:
+    """Write how a try ended: delivered, dead, or pending again after a while."""
+    await pool.execute(
+        """
+        update delivery
+        set state = $3, last_reason = $4, due_at = now() + $5 * interval '1 second',
+            delivered_at = case when $3 = 'delivered' then now() end
+        where alert_id = $1 and webhook_id = $2 and state = 'pending'
+        """,
+        due.alert_id,
+        due.webhook_id,
+        state,
+        reason,
+        again_in_seconds,
+    )
+
+
+async def waiting_deliveries(pool: Pool) -> int:
+    """Count the deliveries that are not done."""
+    found: int = await pool.fetchval("select count(*) from delivery where state = 'pending'")
+    return found

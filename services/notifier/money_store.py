@@ -1,0 +1,233 @@
+"""notifier's SQL for orders, dispositions and the ledger."""
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.notifier.ledger import Account, Entry, Kind, ReportFacts, StopFacts
+from services.notifier.order import Order
+from shared.events import DispositionOutcome, DispositionRecorded, OrderChanged, OrderKind, OrderStatus, VerdictReached
+from shared.outbox import new_id
+from shared.postgres import Connection, Pool, Row
+
+ORDER_FIELDS = """
+    id, version, case_id, payee_token, kind, status, bank, amount_fen, covers, original_application_id, ordered_by,
+    ordered_at, feedback_id, balance_before_fen, stopped_fen, executed_at, expires_at, answered_at, released_at
+"""
+
+
+def order_of(row: Row) -> Order:
+    """Build the order a row holds."""
+    values = {name: value for name, value in row.items() if name != "event"}
+    values |= {
+        "kind": OrderKind(row["kind"]),
+        "status": OrderStatus(row["status"]),
+        "covers": tuple(row["covers"]),
+    }
+    return Order(**values)
+
+
+async def insert_dispositions(connection: Connection, events: Sequence[DispositionRecorded]) -> None:
+    """Keep dispositions; a repetition is nothing new."""
+    await connection.execute(
+        """
+        insert into disposition (id, report_id, outcome, amount_fen, recorded_at)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[])
+        on conflict do nothing
+        """,
+        [event.disposition_id for event in events],
+        [event.report_id for event in events],
+        [event.outcome.value for event in events],
+        [event.amount_fen for event in events],
+        [event.recorded_at for event in events],
+    )
+
+
+async def dispositions_of(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
+    """Return the dispositions of those of the reports that are known, with the case each is in."""
+    return await connection.fetch(
+        """
+        select d.id, d.report_id, r.case_id, d.outcome, d.amount_fen
+        from disposition d join report r on r.id = d.report_id
+        where d.report_id = any($1::uuid[]) order by r.case_id, d.report_id
+        """,
+        list(report_ids),
+    )
+
+
+async def orders_on(connection: Connection, payee_token: str) -> list[Order]:
+    """Return all orders ever made on an account, oldest first; locked, so that two cannot be made at once."""
+    rows = await connection.fetch(
+        f"select {ORDER_FIELDS} from bank_order where payee_token = $1 order by id for update",  # noqa: S608
+        payee_token,
+    )
+    return [order_of(row) for row in rows]
+
+
+async def locked_order(connection: Connection, order_id: UUID) -> tuple[Order, OrderChanged] | None:
+    """Lock and return an order and its latest event."""
+    row = await connection.fetchrow(
+        f"select {ORDER_FIELDS}, event from bank_order where id = $1 for update",  # noqa: S608
+        order_id,
+    )
+    return (order_of(row), OrderChanged.model_validate_json(row["event"])) if row else None
+
+
+async def insert_order(connection: Connection, order: Order, event: OrderChanged) -> None:
+    """Write a new order."""
+    await connection.execute(
+        """
+        insert into bank_order (id, version, case_id, payee_token, kind, status, bank, amount_fen, covers,
+                                original_application_id, ordered_by, ordered_at, event)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        """,
+        order.id,
+        order.version,
+        order.case_id,
+        order.payee_token,
+        order.kind.value,
+        order.status.value,
+        order.bank,
+        order.amount_fen,
+        list(order.covers),
+        order.original_application_id,
+        order.ordered_by,
+        order.ordered_at,
+        event.model_dump_json().encode(),
+    )
+
+
+async def update_order(connection: Connection, order: Order, event: OrderChanged) -> None:
+    """Write the new state of an order the caller has locked."""
+    await connection.execute(
+        """
+        update bank_order
+        set version = $2, status = $3, feedback_id = $4, balance_before_fen = $5, stopped_fen = $6, executed_at = $7,
+            expires_at = $8, answered_at = $9, event = $10
+        where id = $1
+        """,
+        order.id,
+        order.version,
+        order.status.value,
+        order.feedback_id,
+        order.balance_before_fen,
+        order.stopped_fen,
+        order.executed_at,
+        order.expires_at,
+        order.answered_at,
+        event.model_dump_json().encode(),
+    )
+
+
+async def mark_released(connection: Connection, case_id: UUID, release: Order) -> None:
+    """Note that a release ended the stops of its case."""
+    await connection.execute(
+        """
+        update bank_order set released_at = $2
+        where case_id = $1 and kind = 'stop' and status = 'executed' and released_at is null
+        """,
+        case_id,
+        release.executed_at,
+    )
+
+
+async def money_facts(
+    connection: Connection, case_id: UUID | None, report_id: UUID
+) -> tuple[list[ReportFacts], list[StopFacts], Counter[Account]]:
+    """Return what the ledger is computed from: the reports, the confirmed stops, and what is booked.
+
+    With a case: all of it, the opening report first. Without: the one report.
+    """
+    reports = await connection.fetch(
+        """
+        select r.id, r.bank, r.unit, r.amount_fen, d.outcome, coalesce(d.amount_fen, 0) as disposition_fen
+        from report r left join disposition d on d.report_id = r.id
+        where r.case_id = $1 or r.id = $2 order by r.filed_at, r.id
+        """,
+        case_id,
+        report_id,
+    )
+    orders = await connection.fetch(
+        f"""
+        select {ORDER_FIELDS} from bank_order
+        where case_id = $1 and kind = 'stop' and status = 'executed' order by id
+        """,  # noqa: S608
+        case_id,
+    )
+    booked = await connection.fetch(
+        """
+        select kind, report_id, sum(fen)::bigint as fen from ledger
+        where (case_id = $1 or report_id = any($2::uuid[])) and kind <> 'reported' group by kind, report_id
+        """,
+        case_id,
+        [row["id"] for row in reports],
+    )
+    return [_report_facts(row) for row in reports], [_stop_facts(order_of(row)) for row in orders], _accounts(booked)
+
+
+def _report_facts(row: Row) -> ReportFacts:
+    outcome = DispositionOutcome(row["outcome"]) if row["outcome"] else None
+    return ReportFacts(row["id"], row["bank"], row["unit"], row["amount_fen"], outcome, row["disposition_fen"])
+
+
+def _stop_facts(order: Order) -> StopFacts:
+    return StopFacts(
+        order.id,
+        order.amount_fen,
+        order.stopped_fen or 0,
+        order.balance_before_fen,
+        order.covers,
+        order.released_at is not None,
+    )
+
+
+def _accounts(rows: Sequence[Row]) -> Counter[Account]:
+    booked: Counter[Account] = Counter()
+    for row in rows:
+        kind = Kind(row["kind"])
+        booked[kind, row["report_id"] if kind is Kind.AVERTED else None] += row["fen"]
+    return booked
+
+
+async def book_reported(
+    connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
+) -> None:
+    """Book the reported amounts of new reports."""
+    entries = [
+        Entry(
+            Kind.REPORTED,
+            verdict.report.amount_fen,
+            verdict.report.bank,
+            units[verdict.report.branch][0],
+            verdict.report.report_id,
+        )
+        for verdict in verdicts
+    ]
+    await book(connection, [(verdict.report.report_id, entry) for verdict, entry in zip(verdicts, entries, strict=True)])
+
+
+async def book(connection: Connection, entries: Sequence[tuple[UUID, Entry]]) -> None:
+    """Add entries, each with the event that caused it. The same cause books the same money once."""
+    if not entries:
+        return
+    await connection.execute(
+        """
+        insert into ledger (id, cause, kind, fen, bank, unit, report_id, case_id)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[],
+                             $8::uuid[])
+        on conflict do nothing
+        """,
+        [new_id() for _ in entries],
+        [cause for cause, _ in entries],
+        [entry.kind.value for _, entry in entries],
+        [entry.fen for _, entry in entries],
+        [entry.bank for _, entry in entries],
+        [entry.unit for _, entry in entries],
+        [entry.report_id for _, entry in entries],
+        [entry.case_id for _, entry in entries],
+    )
+
+
+async def totals(pool: Pool) -> list[Row]:
+    """Return the ledger's totals in fen."""
+    return await pool.fetch("select kind, bank, unit, fen from ledger_total")

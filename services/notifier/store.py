@@ -1,0 +1,308 @@
+"""notifier's SQL for cases and the people who work on them: one query a function, sets in, sets out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.notifier.case import Case, Entry, Placed
+from shared.events import CaseStatus, Finding, Level, VerdictReached
+from shared.outbox import new_id
+from shared.postgres import Connection, Pool, Row
+
+CASE_FIELDS = """
+    id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
+    acknowledged_at, acknowledged_by, closed_at, finding, reason, outcome_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Who is at the police's door. `path` is the subtree the officer sees."""
+
+    id: UUID
+    name: str
+    unit: str
+    role: str
+    path: str
+
+
+def case_of(row: Row) -> Case:
+    """Build the case a row holds."""
+    values = dict(row) | {
+        "payee_mask": json.loads(row["payee_mask"]),
+        "status": CaseStatus(row["status"]),
+        "finding": Finding(row["finding"]) if row["finding"] else None,
+    }
+    return Case(**values)
+
+
+async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:
+    """Return the officer whose valid token this is."""
+    row = await pool.fetchrow(
+        """
+        select o.id, o.name, o.unit, o.role, u.path from officer o join unit u on u.code = o.unit
+        where o.token_sha256 = $1 and o.revoked_at is null
+        """,
+        sha256,
+    )
+    return Officer(**dict(row)) if row else None
+
+
+async def units_of_branches(connection: Connection, branches: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the unit in charge of each branch and its path; the top of the tree where a branch is not known."""
+    rows = await connection.fetch(
+        """
+        select asked.code, u.code as unit, u.path
+        from unnest($1::text[]) as asked (code)
+        left join branch b on b.code = asked.code
+        join unit u on u.code = coalesce(b.unit, (select code from unit where parent is null order by code limit 1))
+        """,
+        list(branches),
+    )
+    return {row["code"]: (row["unit"], row["path"]) for row in rows}
+
+
+async def insert_reports(
+    connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
+) -> set[UUID]:
+    """Insert the reports that are new; return their ids. Alerts keep their verdict, for orders to come."""
+    rows = await connection.fetch(
+        """
+        insert into report (id, bank, branch, unit, level, score, amount_fen, filed_at, verdict)
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::bigint[],
+                             $8::timestamptz[], $9::bytea[])
+        on conflict do nothing returning id
+        """,
+        [verdict.report.report_id for verdict in verdicts],
+        [verdict.report.bank for verdict in verdicts],
+        [verdict.report.branch for verdict in verdicts],
+        [units[verdict.report.branch][0] for verdict in verdicts],
+        [verdict.level.value for verdict in verdicts],
+        [verdict.score for verdict in verdicts],
+        [verdict.report.amount_fen for verdict in verdicts],
+        [verdict.report.filed_at for verdict in verdicts],
+        [verdict.model_dump_json().encode() if verdict.level is Level.ALERT else None for verdict in verdicts],
+    )
+    return {row["id"] for row in rows}
+
+
+async def open_cases(connection: Connection, payee_tokens: Sequence[str]) -> list[Case]:
+    """Lock and return the cases that are not closed on these accounts."""
+    rows = await connection.fetch(
+        f"""
+        select {CASE_FIELDS} from fraud_case
+        where payee_token = any($1::text[]) and status <> 'closed' order by id for update
+        """,  # noqa: S608 - constant field list
+        list(payee_tokens),
+    )
+    return [case_of(row) for row in rows]
+
+
+async def locked_case(connection: Connection, case_id: UUID) -> Case | None:
+    """Lock and return one case."""
+    row = await connection.fetchrow(
+        f"select {CASE_FIELDS} from fraud_case where id = $1 for update",  # noqa: S608 - constant field list
+        case_id,
+    )
+    return case_of(row) if row else None
+
+
+async def locked_case_seen_by(connection: Connection, case_id: UUID, path: str) -> Case | None:
+    """Lock and return one case if a unit of the subtree has a report in it."""
+    row = await connection.fetchrow(
+        f"""
+        select {CASE_FIELDS} from fraud_case
+        where id = $1 and exists (select from case_unit where case_id = $1 and starts_with(path, $2)) for update
+        """,  # noqa: S608 - constant field list
+        case_id,
+        path,
+    )
+    return case_of(row) if row else None
+
+
+async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
+    """Insert cases that were opened. A race for the same account fails on the unique index and is tried again."""
+    await connection.execute(
+        """
+        insert into fraud_case (id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen,
+                                opened_at, acknowledge_by, changed_at)
+        select u.*, now() from unnest($1::uuid[], $2::integer[], $3::text[], $4::jsonb[], $5::text[], $6::text[],
+            $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::timestamptz[]) as u
+        """,
+        [case.id for case in cases],
+        [case.version for case in cases],
+        [case.payee_token for case in cases],
+        [json.dumps(dict(case.payee_mask), ensure_ascii=False) for case in cases],
+        [case.scam_type for case in cases],
+        [case.unit for case in cases],
+        [case.bank for case in cases],
+        [case.status.value for case in cases],
+        [case.amount_fen for case in cases],
+        [case.opened_at for case in cases],
+        [case.acknowledge_by for case in cases],
+    )
+
+
+async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
+    """Write the new state of cases the caller has locked."""
+    await connection.execute(
+        """
+        update fraud_case c
+        set version = u.version, scam_type = u.scam_type, status = u.status, amount_fen = u.amount_fen,
+            acknowledged_at = u.acknowledged_at, acknowledged_by = u.acknowledged_by, closed_at = u.closed_at,
+            finding = u.finding, reason = u.reason, outcome_id = u.outcome_id, changed_at = now()
+        from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[],
+                    $8::timestamptz[], $9::text[], $10::text[], $11::uuid[])
+             as u (id, version, scam_type, status, amount_fen, acknowledged_at, acknowledged_by, closed_at, finding,
+                   reason, outcome_id)
+        where c.id = u.id
+        """,
+        [case.id for case in cases],
+        [case.version for case in cases],
+        [case.scam_type for case in cases],
+        [case.status.value for case in cases],
+        [case.amount_fen for case in cases],
+        [case.acknowledged_at for case in cases],
+        [case.acknowledged_by for case in cases],
+        [case.closed_at for case in cases],
+        [case.finding and case.finding.value for case in cases],
+        [case.reason for case in cases],
+        [case.outcome_id for case in cases],
+    )
+
+
+async def put_into_cases(connection: Connection, placed: Sequence[Placed], units: dict[str, tuple[str, str]]) -> None:
+    """Write which case each report is in, and which units see it for that."""
+    await connection.execute(
+        """
+        update report r set case_id = u.case_id from unnest($1::uuid[], $2::uuid[]) as u (id, case_id)
+        where r.id = u.id
+        """,
+        [one.verdict.report.report_id for one in placed],
+        [one.case_id for one in placed],
+    )
+    await connection.execute(
+        """
+        insert into case_unit (case_id, unit, path)
+        select distinct * from unnest($1::uuid[], $2::text[], $3::text[]) on conflict do nothing
+        """,
+        [one.case_id for one in placed],
+        [one.unit for one in placed],
+        [units[one.verdict.report.branch][1] for one in placed],
+    )
+
+
+async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add lines to timelines."""
+    await connection.execute(
+        """
+        insert into timeline (id, case_id, at, kind, actor, text)
+        select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+        """,
+        [new_id() for _ in entries],
+        [entry.case_id for entry in entries],
+        [entry.at for entry in entries],
+        [entry.kind for entry in entries],
+        [entry.actor for entry in entries],
+        [entry.text for entry in entries],
+    )
+
+
+async def reports_in(connection: Connection, case_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Return the reports of cases, oldest first."""
+    rows = await connection.fetch(
+        "select case_id, id from report where case_id = any($1::uuid[]) order by filed_at, id", list(case_ids)
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        found.setdefault(row["case_id"], []).append(row["id"])
+    return found
+
+
+async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:
+    """Return the cases that reports are in."""
+    rows = await connection.fetch(
+        f"""
+        select {CASE_FIELDS} from fraud_case
+        where id in (select case_id from report where id = any($1::uuid[])) order by id
+        """,  # noqa: S608 - constant field list
+        list(report_ids),
+    )
+    return [case_of(row) for row in rows]
+
+
+async def inbox(
+    pool: Pool, path: str, status: str | None, since: datetime | None, most: int
+) -> list[Row]:
+    """Return the cases a subtree sees, the latest change first."""
+    return await pool.fetch(
+        """
+        select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
+               c.acknowledge_by, c.acknowledged_at, c.closed_at, c.finding, c.changed_at,
+               (select count(*) from report r where r.case_id = c.id) as reports
+        from fraud_case c
+        where exists (select from case_unit s where s.case_id = c.id and starts_with(s.path, $1))
+          and ($2::text is null or c.status = $2) and ($3::timestamptz is null or c.changed_at >= $3)
+        order by c.changed_at desc, c.id desc limit $4
+        """,
+        path,
+        status,
+        since,
+        most,
+    )
+
+
+async def case_seen_by(pool: Pool, case_id: UUID, path: str) -> Row | None:
+    """Return one case if a unit of the subtree has a report in it, with the name of who took it on."""
+    return await pool.fetchrow(
+        """
+        select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
+               c.acknowledge_by, c.acknowledged_at, o.name as acknowledged_by, c.closed_at, c.finding, c.reason,
+               c.changed_at
+        from fraud_case c left join officer o on o.id = c.acknowledged_by
+        where c.id = $1 and exists (select from case_unit s where s.case_id = c.id and starts_with(s.path, $2))
+        """,
+        case_id,
+        path,
+    )
+
+
+async def case_parts(pool: Pool, case_id: UUID) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return a case's reports with their dispositions, its orders, and its timeline."""
+    reports = await pool.fetch(
+        """
+        select r.id, r.bank, r.branch, r.unit, r.score, r.amount_fen, r.filed_at, r.verdict, d.outcome,
+               d.amount_fen as disposition_fen
+        from report r left join disposition d on d.report_id = r.id
+        where r.case_id = $1 order by r.filed_at, r.id
+        """,
+        case_id,
+    )
+    orders = await pool.fetch("select * from bank_order where case_id = $1 order by id", case_id)
+    timeline = await pool.fetch(
+        "select at, kind, actor, text from timeline where case_id = $1 order by id", case_id
+    )
+    return reports, orders, timeline
+
+
+async def sealed_reports(connection: Connection, case_id: UUID) -> list[VerdictReached]:
+    """Return the verdicts of a case with their sealed reports, oldest first."""
+    rows = await connection.fetch(
+        "select verdict from report where case_id = $1 and verdict is not null order by filed_at, id", case_id
+    )
+    return [VerdictReached.model_validate_json(row["verdict"]) for row in rows]
+
+
+async def scam_types(pool: Pool) -> frozenset[str]:
+    """Return the scam types there are."""
+    rows = await pool.fetch("select code from scam_type")
+    return frozenset(row["code"] for row in rows)
+
+
+async def audit(connection: Connection, actor: str, action: str, subject: UUID, reason: str) -> None:
+    """Record who did what to whom, and why."""
+    await connection.execute(
+        "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
+    )
