@@ -175,31 +175,6 @@ def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
     ]
 
 
-def bearer(request: Request, prefix: str, other_prefix: str) -> str:
-    """Return the bearer credential.
-
-    Raises 401 where there is none, and 403 where it is plainly of the other door's kind.
-    """
-    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-    credential = credential.strip()
-    if scheme.lower() != "bearer" or not credential:
-        raise unauthorized()
-    if credential.startswith(other_prefix):
-        raise Refusal(HTTPStatus.FORBIDDEN, "This credential belongs to the other door; use one of this door's.")
-    if not credential.startswith(prefix) or not credential.isascii():
-        raise unauthorized()
-    return credential
-
-
-def unauthorized() -> Refusal:
-    """Refuse whoever does not show a valid credential."""
-    return Refusal(
-        HTTPStatus.UNAUTHORIZED,
-        "Show a valid credential: 'Authorization: Bearer …'. It may be missing, unknown, revoked or expired.",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
-
-
 def problem(refusal: Refusal) -> Response:
     """Render a refusal."""
     return JSONResponse(
@@ -255,7 +230,7 @@ def _unexpected(_request: Request, error: Exception) -> Response:
 
 def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve until told to stop; finish what is in hand first."""
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -267,3 +242,6 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         limit_concurrency=2000,
     )
+    server = uvicorn.Server(config)
+    app.state.stopping = lambda: server.should_exit
+    server.run()

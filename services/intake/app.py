@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.intake import consumers, handlers, store
-from services.intake.access import Gate
+from services.intake.access import Allowance
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.disposition import Disposition
 from services.intake.handlers import FilingOutcome
@@ -17,6 +17,7 @@ from services.intake.order import Feedback
 from services.intake.report import Privacy, Report
 from services.intake.routes import BatchLine, Door, routes
 from services.intake.store import Filing
+from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
 from shared.events import CASES, ORDERS, VERDICTS
 from shared.http import install_refusals
@@ -98,7 +99,8 @@ async def _open_door(settings: Settings, chain: Chain, board: VerdictBoard, metr
     return Door(
         pool=chain.pool,
         relay=chain.relay,
-        gate=Gate(look_up, settings.rate_per_second, settings.rate_burst),
+        banks=Doorkeeper(look_up, BANK_KEY, OFFICER_TOKEN),
+        allowance=Allowance(settings.rate_per_second, settings.rate_burst),
         desk=FilingDesk(file),
         board=board,
         privacy=Privacy(settings.tokens(), settings.identity(), settings.narrative()),

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.intake import handlers, order, report, store
-from services.intake.access import Gate
+from services.intake.access import Allowance
 from services.intake.answers import ReportReceipt, ReportStatus, status_of
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.disposition import Disposition, DispositionReceipt
@@ -26,6 +26,7 @@ from services.intake.metrics import Metrics
 from services.intake.order import BankOrder, Feedback, FeedbackReceipt
 from services.intake.report import Privacy, Reference, Report
 from services.intake.store import Filing
+from shared.access import Doorkeeper
 from shared.errors import FieldProblem, Refusal, conflict, invalid, not_found
 from shared.events import OrderStatus
 from shared.http import parse, read_body
@@ -56,7 +57,8 @@ class Door:
 
     pool: Pool
     relay: Relay
-    gate: Gate
+    banks: Doorkeeper[str]
+    allowance: Allowance
     desk: FilingDesk
     board: VerdictBoard
     privacy: Privacy
@@ -83,7 +85,8 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
         """File a report. Needs `Idempotency-Key`; `Prefer: wait=3` holds the answer until there is a verdict."""
         door: Door = door_of()
         began = time.perf_counter()
-        bank = await door.gate.admit(request, posts=1)
+        bank = await door.banks.holder(request)
+        door.allowance.charge(bank, 1)
         key = _idempotency_key(request.headers.get("idempotency-key"))
         body = parse(Report, await read_body(request, "application/json"))
         outcome = await door.desk.file(_filing(door, bank, key, body, _traceparent(request)))
@@ -108,14 +111,14 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     async def post_batch(request: Request) -> Response:
         """File many reports, one a line, each with its own `idempotency_key`; the answer has a line for each."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         body = await read_body(request, NDJSON, limit=BATCH_LIMIT_BYTES)
         lines = [line for line in body.split(b"\n") if line.strip()]
         if len(lines) > BATCH_MOST_LINES:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send at most {BATCH_MOST_LINES} reports in one batch."
             )
-        door.gate.charge(bank, len(lines))
+        door.allowance.charge(bank, len(lines))
         answers = await _file_lines(door, bank, lines, _traceparent(request))
         text = "".join(json.dumps({"line": place, **answer}) + "\n" for place, answer in enumerate(answers, 1))
         return Response(text, media_type=NDJSON)
@@ -126,7 +129,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     async def get_report(request: Request, report_id: UUID) -> Response:
         """Return a report's status, verdict, advice for the teller and the state of its case."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         status = await _status(door, bank, report_id, _preferred_wait(request))
         return JSONResponse(status.model_dump(mode="json"))
 
@@ -139,7 +142,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     async def post_disposition(request: Request, report_id: UUID) -> Response:
         """Record how the visit ended. A report has one disposition; the same again gets the same answer."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         body = parse(Disposition, await read_body(request, "application/json"))
         found, at, rows = await handlers.record_disposition(door.pool, bank, report_id, body, _now())
         if rows:
@@ -157,7 +160,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     ) -> Response:
         """Return the orders addressed to this bank, oldest first; `after` is the last id of the page before."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         found = await handlers.show_orders(door.pool, bank, status and status.value, after, limit)
         shown = [order.shown(one, door.privacy.identity).model_dump(mode="json") for one in found]
         return JSONResponse({"orders": shown})
@@ -166,7 +169,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     async def get_order(request: Request, order_id: UUID) -> Response:
         """Return one order addressed to this bank."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         found = await handlers.show_order(door.pool, bank, order_id)
         return JSONResponse(order.shown(found, door.privacy.identity).model_dump(mode="json"))
 
@@ -179,7 +182,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     async def post_feedback(request: Request, order_id: UUID) -> Response:
         """Say what was done with an order. The same again gets the same answer; another one is a 409."""
         door: Door = door_of()
-        bank = await door.gate.admit(request)
+        bank = await door.banks.holder(request)
         body = parse(Feedback, await read_body(request, "application/json"))
         keys = (door.privacy.tokens, door.privacy.identity)
         try:

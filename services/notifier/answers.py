@@ -1,0 +1,152 @@
+"""What the police's door answers: masked, unless an officer asks with a reason."""
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.notifier import alert
+from services.notifier.money_store import order_of
+from services.notifier.order import Order
+from shared.events import CaseStatus, Finding, OrderKind, OrderStatus, VerdictReached
+from shared.postgres import Row
+from shared.privacy import Seal
+
+
+class CaseLine(BaseModel):
+    """A case in the inbox. Amounts in fen."""
+
+    id: UUID
+    version: int
+    status: CaseStatus
+    payee: dict[str, str]
+    scam_type: str | None
+    unit: str
+    bank: str
+    amount_fen: int
+    reports: int
+    opened_at: datetime
+    acknowledge_by: datetime
+    acknowledged_at: datetime | None
+    closed_at: datetime | None
+    finding: Finding | None
+    changed_at: datetime
+
+
+class OrderView(BaseModel):
+    """An order as the police see it. Amounts in fen."""
+
+    id: UUID
+    case_id: UUID
+    kind: OrderKind
+    status: OrderStatus
+    version: int
+    bank: str
+    amount_fen: int
+    original_application_id: UUID | None
+    ordered_at: datetime
+    answered_at: datetime | None
+    balance_before_fen: int | None
+    stopped_fen: int | None
+    executed_at: datetime | None
+    expires_at: datetime | None
+    released_at: datetime | None
+
+
+class ReportView(BaseModel):
+    """A report in a case, masked. Amounts in fen."""
+
+    id: UUID
+    bank: str
+    branch: str
+    unit: str
+    amount_fen: int
+    filed_at: datetime
+    observed_at: datetime
+    score: int
+    scam_type: str | None
+    payer: dict[str, str]
+    payee: dict[str, str]
+    findings: list[dict[str, Any]]
+    note: str
+    purpose: str
+    disposition: dict[str, Any] | None
+
+
+class TimelineEntry(BaseModel):
+    """One line of a case's timeline."""
+
+    at: datetime
+    kind: str
+    actor: str
+    text: str
+
+
+class CaseView(BaseModel):
+    """One case with everything that happened in it."""
+
+    id: UUID
+    version: int
+    status: CaseStatus
+    payee: dict[str, str]
+    scam_type: str | None
+    unit: str
+    bank: str
+    amount_fen: int
+    opened_at: datetime
+    acknowledge_by: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    closed_at: datetime | None
+    finding: Finding | None
+    reason: str | None
+    changed_at: datetime
+    reports: list[ReportView]
+    orders: list[OrderView]
+    timeline: list[TimelineEntry]
+
+
+def line_of(row: Row) -> CaseLine:
+    """Build an inbox line."""
+    return CaseLine(payee=json.loads(row["payee_mask"]), **dict(row))
+
+
+def order_view(order: Order) -> OrderView:
+    """Build the police's view of an order."""
+    return OrderView(**{name: getattr(order, name) for name in OrderView.model_fields})
+
+
+def case_view(row: Row, parts: tuple[list[Row], list[Row], list[Row]], identity: Seal, narrative: Seal) -> CaseView:
+    """Build one case's view."""
+    reports, orders, timeline = parts
+    return CaseView(
+        payee=json.loads(row["payee_mask"]),
+        reports=[_report_view(report, identity, narrative) for report in reports],
+        orders=[order_view(order_of(order)) for order in orders],
+        timeline=[TimelineEntry(**dict(entry)) for entry in timeline],
+        **dict(row),
+    )
+
+
+def _report_view(row: Row, identity: Seal, narrative: Seal) -> ReportView:
+    verdict = VerdictReached.model_validate_json(row["verdict"])
+    words = json.loads(narrative.open(verdict.report.narrative, str(verdict.report.report_id)))
+    disposition = {"outcome": row["outcome"], "amount_fen": row["disposition_fen"]} if row["outcome"] else None
+    return ReportView(
+        id=row["id"],
+        bank=row["bank"],
+        branch=row["branch"],
+        unit=row["unit"],
+        amount_fen=row["amount_fen"],
+        filed_at=row["filed_at"],
+        observed_at=verdict.report.observed_at,
+        score=row["score"],
+        scam_type=verdict.scam_type,
+        findings=[finding.model_dump() for finding in verdict.findings],
+        note=words["note"],
+        purpose=words["purpose"],
+        disposition=disposition,
+        **alert.masks(verdict, identity),
+    )

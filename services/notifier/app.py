@@ -1,0 +1,102 @@
+"""notifier, the police's door: wiring only."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from services.notifier import consumers, store
+from services.notifier.clock import Deadlines
+from services.notifier.delivery import Courier
+from services.notifier.metrics import Metrics
+from services.notifier.routes import Door, bodies, routes
+from services.notifier.store import Officer
+from services.notifier.stream import AlertStream
+from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
+from shared.chain import Chain, Handle, joined
+from shared.events import DISPOSITIONS, FEEDBACK, VERDICTS
+from shared.http import install_refusals
+from shared.observe import Operations, Runtime
+from shared.openapi import describe
+from shared.postgres import Pool
+from shared.settings import IdentitySettings
+
+
+class Settings(IdentitySettings):
+    """How long officers and banks may take, in seconds."""
+
+    acknowledge_seconds: float = 60
+    order_seconds: float = 300
+    feedback_seconds: float = 300
+
+    def deadlines(self) -> Deadlines:
+        """Return the deadlines as spans of time."""
+        return Deadlines(
+            timedelta(seconds=self.acknowledge_seconds),
+            timedelta(seconds=self.order_seconds),
+            timedelta(seconds=self.feedback_seconds),
+        )
+
+
+def build(settings: Settings | None = None) -> FastAPI:
+    """Build the application. Without settings it can only describe itself."""
+    metrics = Metrics()
+    doors: list[Door] = []
+    chains: list[Chain] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        assert settings is not None
+        identity = settings.identity()
+        parts: list[tuple[AlertStream, Courier]] = []
+
+        def handling(pool: Pool) -> Handle:
+            stream, courier = AlertStream(pool, app.state.stopping), Courier(pool, identity, metrics)
+            parts.append((stream, courier))
+
+            async def alerted() -> None:
+                courier.hurry()
+                await stream.announce()
+
+            return consumers.handling(pool, identity, settings.deadlines(), metrics, alerted)
+
+        async with AsyncExitStack() as stack:
+            chain = await stack.enter_async_context(
+                joined(settings, "notifier", (VERDICTS, DISPOSITIONS, FEEDBACK), handling, metrics.parked.inc)
+            )
+            stream, courier = parts[0]
+            await stream.open()
+            stack.push_async_callback(stream.close)
+            courier.open()
+            stack.push_async_callback(courier.close)
+
+            async def look_up(sha256: bytes) -> Officer | None:
+                return await store.officer_of_token(chain.pool, sha256)
+
+            officers = Doorkeeper(look_up, OFFICER_TOKEN, BANK_KEY)
+            doors.append(
+                Door(chain.pool, chain.relay, officers, identity, settings.narrative(), stream, metrics)
+            )
+            chains.append(chain)
+            yield
+
+    app = FastAPI(
+        title="lanjie notifier",
+        version="1",
+        description="The police's door: cases, alerts, acknowledgements, orders.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.stopping = lambda: False
+    install_refusals(app)
+    app.include_router(routes(lambda: doors[0]))
+    operations = Operations(
+        registry=metrics.registry,
+        runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),
+        refresh=lambda: metrics.refresh_all(Runtime(chains[0].pool, chains[0].consumer)),
+    )
+    app.router.routes.extend(operations.routes)
+    describe(app, bodies(), "A token of the officer: lanjie_officer_…")
+    return app

@@ -1,0 +1,110 @@
+"""The delivery worker: takes due deliveries from Postgres, calls out, writes down how it went.
+
+It is apart from the consumer, since a slow receiver must not hold up the chain. The intent is on disk
+before the call; whoever dies in the middle leaves the delivery due again, with the same id.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final, assert_never
+
+import httpx2
+import structlog
+
+from services.notifier import alert_store, webhook
+from services.notifier.alert_store import Due
+from services.notifier.metrics import Metrics
+from services.notifier.webhook import Dead, Delivered, Retry
+from shared.postgres import TRANSIENT, Pool
+from shared.privacy import Seal, SealBrokenError
+
+log = structlog.get_logger()
+
+LOOK_EVERY_SECONDS: Final = 0.5
+LEASE_SECONDS: Final = 30.0
+AT_ONCE: Final = 32
+LONGEST_WAIT_SECONDS: Final = 300.0
+GIVE_UP_AFTER: Final = timedelta(hours=24)
+
+
+def wait_after(attempts: int) -> float:
+    """Seconds to the next try: 1, 2, 4 … up to five minutes."""
+    return float(min(2 ** min(attempts - 1, 20), LONGEST_WAIT_SECONDS))
+
+
+class Courier:
+    """Delivers alerts to webhooks. Several may work side by side, here or in other replicas."""
+
+    def __init__(self, pool: Pool, identity: Seal, metrics: Metrics) -> None:
+        self._pool = pool
+        self._identity = identity
+        self._metrics = metrics
+        self._wake = asyncio.Event()
+        self._client = httpx2.AsyncClient(timeout=webhook.TIMEOUT_SECONDS, follow_redirects=False)
+        self._task: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        """Begin to deliver."""
+        self._task = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """Finish the calls in hand, briefly, and stop."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._running:
+            await asyncio.wait(self._running, timeout=2)
+        await self._client.aclose()
+
+    def hurry(self) -> None:
+        """Look at once: alerts were committed here."""
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_SECONDS)
+            self._wake.clear()
+            try:
+                while room := AT_ONCE - len(self._running):
+                    found = await alert_store.claim_due(self._pool, room, LEASE_SECONDS)
+                    for due in found:
+                        task = asyncio.create_task(self._deliver(due))
+                        self._running.add(task)
+                        task.add_done_callback(self._done)
+                    if not found:
+                        break
+            except TRANSIENT as error:
+                log.warning("deliveries_not_claimed", error=type(error).__name__)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+
+    async def _deliver(self, due: Due) -> None:
+        try:
+            secret = self._identity.open(due.sealed_secret, str(due.webhook_id))
+            outcome = await webhook.post(self._client, due.url, secret, due.alert_id, due.facts)
+        except SealBrokenError:
+            outcome = Dead("the webhook's secret cannot be opened")
+        with suppress(*TRANSIENT):  # then it is due again after the lease, with the same id
+            await self._write_down(due, outcome)
+
+    async def _write_down(self, due: Due, outcome: webhook.Outcome) -> None:
+        age = datetime.now(UTC) - due.created_at
+        if isinstance(outcome, Retry) and age > GIVE_UP_AFTER:
+            outcome = Dead(f"gave up after {GIVE_UP_AFTER}: {outcome.reason}")
+        match outcome:
+            case Delivered():
+                await alert_store.settle(self._pool, due, "delivered", None, 0)
+                self._metrics.stage.labels("alert_to_delivered").observe(age.total_seconds())
+            case Retry(reason):
+                await alert_store.settle(self._pool, due, "pending", reason, wait_after(due.attempts))
+            case Dead(reason):
+                log.error("delivery_dead", webhook=str(due.webhook_id), reason=reason)
+                await alert_store.settle(self._pool, due, "dead", reason, 0)
+            case _:
+                assert_never(outcome)
+        self._metrics.deliveries.labels(type(outcome).__name__.lower()).inc()

@@ -1,0 +1,74 @@
+"""The webhook channel: an alert, signed by the Standard Webhooks rules, posted to a unit's own system."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+import httpx2
+from standardwebhooks.webhooks import Webhook
+
+TIMEOUT_SECONDS: Final = 5.0
+EVENT_TYPE: Final = "lanjie.alert.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver answered 2xx: it has the alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The receiver may take it later; whether it has it already is not known."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The receiver has said that it will never take it."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Dead
+
+
+async def post(
+    client: httpx2.AsyncClient, url: str, secret: str, alert_id: UUID, facts: dict[str, Any]
+) -> Outcome:
+    """Post one alert. The id is the alert's at every try, so that the receiver can tell a repetition."""
+    now = datetime.now(UTC)
+    body = json.dumps({"type": EVENT_TYPE, "timestamp": now.isoformat(), "data": facts}, ensure_ascii=False)
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": str(alert_id),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(str(alert_id), now, body),
+    }
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_SECONDS),
+            client.stream("POST", url, content=body.encode(), headers=headers) as response,
+        ):
+            return outcome_of(response.status_code)
+    except TimeoutError:
+        return Retry("timeout")
+    except httpx2.HTTPError as error:
+        return Retry(type(error).__name__)
+
+
+def outcome_of(status: int) -> Outcome:
+    """Turn a status into what to do: only 410 and redirects, which are never followed, end the tries at once."""
+    match status:
+        case _ if 200 <= status < 300:  # noqa: PLR2004 - 2xx
+            return Delivered()
+        case HTTPStatus.GONE:
+            return Dead("status 410")
+        case _ if 300 <= status < 400:  # noqa: PLR2004 - 3xx
+            return Dead(f"status {status}")
+        case _:
+            return Retry(f"status {status}")
