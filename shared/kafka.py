@@ -37,6 +37,7 @@ SEND_TIMEOUT_SECONDS: Final = 10.0
 BATCH_WAIT_MS: Final = 5
 """FastStream sleeps this long again after an empty poll, so it is also a latency."""
 BATCH_MOST: Final = 500
+IDLE_FETCH_SECONDS: Final = 0.005
 HANDLER_LIMIT_MS: Final = 600_000
 RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 PROBE_EVERY_SECONDS: Final = 1.0
@@ -228,7 +229,9 @@ class Consumer:
             subscriber(self._consume)
             try:
                 await broker.start()
-                await self._watch(cast("AIOKafkaConsumer", subscriber.consumer))
+                consumer = cast("AIOKafkaConsumer", subscriber.consumer)
+                pace_idle_fetches(consumer)
+                await self._watch(consumer)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("broker_unreachable", group=self._group, error=type(error).__name__)
                 self.progress.reachable = False
@@ -325,6 +328,26 @@ class Consumer:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._end.wait(), seconds)
+
+
+def pace_idle_fetches(consumer: AIOKafkaConsumer) -> None:
+    """Ask a broker that does not long-poll at most 200 times a second for nothing.
+
+    Kafka holds an empty fetch for `fetch.max.wait.ms`; the embedded broker answers at once, and aiokafka
+    then asks again at once, for half a core a consumer. aiokafka has no setting for it, so this wraps the
+    one method that knows whether a fetch found anything.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001
+    fetch = fetcher._proc_fetch_request  # noqa: SLF001
+
+    async def paced(*request: object) -> bool:
+        began = asyncio.get_running_loop().time()
+        found: bool = await fetch(*request)
+        if not found:
+            await asyncio.sleep(IDLE_FETCH_SECONDS - (asyncio.get_running_loop().time() - began))
+        return found
+
+    fetcher._proc_fetch_request = paced  # noqa: SLF001
 
 
 def read(record: Record) -> Received | Poison:

@@ -79,7 +79,7 @@ async def keep(connection: Connection, rows: Sequence[Outgoing]) -> None:
     await connection.execute(
         """
         insert into outbox (id, topic, key, type, payload, traceparent, awaits_answer, reason, due_at)
-        select u.*, now() + case when u.awaits_answer then $9 else $10 end * interval '1 second'
+        select u.*, now() + case when u.awaits_answer then $9::float8 else $10::float8 end * interval '1 second'
         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::boolean[], $8::text[])
              as u (id, topic, key, type, payload, traceparent, awaits_answer, reason)
         on conflict (id) do nothing
@@ -254,7 +254,7 @@ class Relay:
         """Publish one page of overdue rows; return whether there may be more that can be published now."""
         rows = await self._pool.fetch(
             """
-            update outbox set due_at = now() + $2 * interval '1 second'
+            update outbox set due_at = now() + $2::float8 * interval '1 second'
             where id in (select id from outbox where due_at <= now() order by due_at limit $1 for update skip locked)
             returning id, topic, key, type, payload, traceparent, awaits_answer, reason
             """,
@@ -274,7 +274,7 @@ class Relay:
         await self._pool.execute(
             """
             update outbox set attempts = attempts + 1,
-                   due_at = now() + least($2 * 2 ^ least(attempts, 10), $3) * interval '1 second'
+                   due_at = now() + least($2::float8 * 2 ^ least(attempts, 10), $3::float8) * interval '1 second'
             where id = any($1::uuid[])
             """,
             list(ids),

@@ -16,10 +16,12 @@ import asyncpg.pool
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
+    RawConnection = asyncpg.Connection[asyncpg.Record]
     Row = asyncpg.Record
 else:  # asyncpg's classes take type arguments in its stubs only
     Connection = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
+    RawConnection = asyncpg.Connection
     Row = asyncpg.Record
 
 MUST_BE_ON: Final = ("fsync", "full_page_writes", "synchronous_commit")

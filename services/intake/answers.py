@@ -1,6 +1,5 @@
 """What the banks' door answers about a report."""
 
-import json
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -36,26 +35,31 @@ class DispositionState(BaseModel):
     amount_fen: int
 
 
-class ReportStatus(BaseModel):
-    """A report as its bank sees it. Before the verdict, `level` and what follows are absent."""
+class Judgement(BaseModel):
+    """The part of a verdict that its bank sees; all of it is absent before the verdict."""
 
-    id: UUID
-    bank_reference: str
-    status: Literal["received", "judged"]
-    filed_at: datetime
     level: Level | None = None
     score: int | None = None
     scam_type: str | None = None
     findings: tuple[RuleFinding, ...] = ()
     advice: Advice | None = None
     judged_at: datetime | None = None
+
+
+class ReportStatus(Judgement):
+    """A report as its bank sees it."""
+
+    id: UUID
+    bank_reference: str
+    status: Literal["received", "judged"]
+    filed_at: datetime
     case: CaseState | None = None
     disposition: DispositionState | None = None
 
 
 def status_of(row: Row) -> ReportStatus:
     """Build the answer from the stored row."""
-    verdict = json.loads(row["verdict"]) if row["verdict"] else {}
+    judgement = Judgement.model_validate_json(row["verdict"] or "{}")
     case = None
     if row["case_id"]:
         case = CaseState(
@@ -72,9 +76,9 @@ def status_of(row: Row) -> ReportStatus:
     return ReportStatus(
         id=row["id"],
         bank_reference=row["bank_reference"],
-        status="judged" if verdict else "received",
+        status="judged" if judgement.level else "received",
         filed_at=row["filed_at"],
         case=case,
         disposition=disposition,
-        **verdict,
+        **dict(judgement),
     )

@@ -26,7 +26,7 @@ def _as_text(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_text)]
 
 
 class Strict(BaseModel):

@@ -97,7 +97,7 @@ async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
     rows = await pool.fetch(
         """
         with taken as (
-            update delivery set attempts = attempts + 1, due_at = now() + $2 * interval '1 second'
+            update delivery set attempts = attempts + 1, due_at = now() + $2::float8 * interval '1 second'
             where (alert_id, webhook_id) in (
                 select alert_id, webhook_id from delivery where state = 'pending' and due_at <= now()
                 order by due_at limit $1 for update skip locked
@@ -120,7 +120,7 @@ async def settle(
     await pool.execute(
         """
         update delivery
-        set state = $3, last_reason = $4, due_at = now() + $5 * interval '1 second',
+        set state = $3, last_reason = $4, due_at = now() + $5::float8 * interval '1 second',
             delivered_at = case when $3 = 'delivered' then now() end
         where alert_id = $1 and webhook_id = $2 and state = 'pending'
         """,

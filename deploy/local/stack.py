@@ -1,0 +1,146 @@
+"""The processes of the local run, under one supervisor that restarts what dies."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from deploy.local.config import HOST, ROOT, SERVICES, CannotRunError, Local, packaged
+
+KAFKA_BINARY: Final = packaged("noida_db", "noida-db")
+STOP_SECONDS: Final = 25.0
+PARTS: Final = ("postgres", "kafka", *SERVICES)
+
+
+def configuration(local: Local) -> str:
+    """Return the supervisor's configuration."""
+    folder = local.folder
+    sections = [
+        f"""[supervisord]
+nodaemon=true
+silent=true
+logfile={folder}/logs/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}/logs
+
+[unix_http_server]
+file={folder}/supervisor.sock
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    ]
+    sections.append(
+        _program(local, "postgres", f"{sys.executable} -m deploy.local.postgres", {}, "stopsignal=INT\nautostart=true")
+    )
+    kafka = f"{KAFKA_BINARY} start --only kafka --kafka-port {local.ports['kafka']} --data-dir {folder}/kafka --host {HOST}"
+    sections.append(_program(local, "kafka", kafka, {}, "stopsignal=TERM\nautostart=true"))
+    for service in SERVICES:
+        told = local.environment(service)
+        command = f"{sys.executable} -m services.{service}"
+        sections.append(_program(local, service, command, told, "stopsignal=TERM\nautostart=false"))
+    return "\n".join(sections)
+
+
+def _program(local: Local, name: str, command: str, told: dict[str, str], more: str) -> str:
+    told = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "LANJIE_RUN_DIR": str(local.folder),
+        **{f"LANJIE_{part.upper()}_PORT": str(port) for part, port in local.ports.items()},
+        **told,
+    }
+    environment = ",".join(f'{key}="{value.replace("%", "%%")}"' for key, value in told.items())
+    return f"""[program:{name}]
+command={command.replace("%", "%%")}
+directory={ROOT}
+environment={environment}
+autorestart=true
+startsecs=1
+priority={PARTS.index(name)}
+startretries=1000000
+stopwaitsecs=15
+stopasgroup={"false" if name == "postgres" else "true"}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={local.folder}/logs/{name}.log
+stdout_logfile_maxbytes=50MB
+stdout_logfile_backups=2
+{more}
+"""
+
+
+def running_pid(local: Local) -> int | None:
+    """Return the pid of the supervisor of this folder, if it runs."""
+    with suppress(OSError, ValueError):
+        pid = int((local.folder / "supervisord.pid").read_text())
+        with suppress(psutil.Error):
+            if any("supervisord" in part for part in psutil.Process(pid).cmdline()):
+                return pid
+    return None
+
+
+@contextmanager
+def supervised(local: Local) -> Iterator[Any]:
+    """Start the supervisor and yield its commands; stop it and everything under it at the end."""
+    path = local.folder / "supervisord.conf"
+    path.write_text(configuration(local), encoding="utf-8")
+    path.chmod(0o600)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, no threads yet
+    )
+    try:
+        yield _commands(local, process)
+    finally:
+        stop(process.pid)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to stop the supervisor should we be killed (Linux; elsewhere `make stop` does it)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _commands(local: Local, process: subprocess.Popen[bytes]) -> Any:  # noqa: ANN401 - an XML-RPC proxy
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        transport = SupervisorTransport(None, None, f"unix://{local.folder}/supervisor.sock")
+        proxy = xmlrpc.client.ServerProxy(f"http://{HOST}", transport=transport)
+        with suppress(OSError, xmlrpc.client.Error):
+            proxy.supervisor.getState()
+            return proxy.supervisor
+        time.sleep(0.05)
+    raise CannotRunError(f"The supervisor did not start; see {local.folder}/logs/supervisord.log")
+
+
+def stop(pid: int) -> None:
+    """Stop a supervisor and all its descendants: politely first, then for good."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return
+    with suppress(psutil.Error):
+        family[0].terminate()
+    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,10 @@
+"""`python -m services.notifier`: serve, without loading the command line's tools."""
+
+from services.notifier.app import Settings, build
+from shared.http import serve
+from shared.observe import configure_logging
+
+if __name__ == "__main__":
+    settings = Settings()
+    configure_logging("notifier")
+    serve(build(settings), settings.host, settings.port)

@@ -1,0 +1,129 @@
+"""Reference data of notifier: the unit tree, branches, scam types, officers, webhooks."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import yaml
+
+from shared.access import fingerprint
+from shared.outbox import new_id
+from shared.postgres import RawConnection
+from shared.privacy import Seal
+
+LEVELS = 6
+
+
+async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
+    """Load units, branches and scam types from a folder of reference data; what is there is brought up to date.
+
+    Raises `ValueError` where the units are not a tree.
+    """
+    units = _rows(folder / "units.csv")
+    branches = _rows(folder / "branches.csv")
+    vocabulary = yaml.safe_load((folder / "vocabulary.yaml").read_text(encoding="utf-8"))
+    scam_types = vocabulary["scam_types"]
+    paths = unit_paths(units)
+    ordered = sorted(units, key=lambda unit: int(unit["level"]))
+    async with connection.transaction():
+        await connection.execute(
+            """
+            insert into unit (code, name, level, parent, path)
+            select * from unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[])
+            on conflict (code) do update
+            set name = excluded.name, level = excluded.level, parent = excluded.parent, path = excluded.path
+            """,
+            [unit["code"] for unit in ordered],
+            [unit["name"] for unit in ordered],
+            [int(unit["level"]) for unit in ordered],
+            [unit["parent"] or None for unit in ordered],
+            [paths[unit["code"]] for unit in ordered],
+        )
+        await connection.execute(
+            """
+            insert into branch (code, bank, name, unit) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+            on conflict (code) do update set bank = excluded.bank, name = excluded.name, unit = excluded.unit
+            """,
+            [row["code"] for row in branches],
+            [row["bank"] for row in branches],
+            [row["name"] for row in branches],
+            [row["unit"] for row in branches],
+        )
+        await connection.execute(
+            """
+            insert into scam_type (code, name, version) select u.*, $3 from unnest($1::text[], $2::text[]) as u
+            on conflict (code) do update set name = excluded.name, version = excluded.version
+            """,
+            [scam["code"] for scam in scam_types],
+            [scam["name"] for scam in scam_types],
+            vocabulary["version"],
+        )
+    return {"units": len(units), "branches": len(branches), "scam types": len(scam_types)}
+
+
+def unit_paths(units: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return each unit's path from the top; raise `ValueError` where a parent is missing or in a circle."""
+    parents = {unit["code"]: unit["parent"] for unit in units}
+
+    def path(code: str) -> str:
+        way: list[str] = []
+        while code:
+            if code not in parents or code in way or len(way) >= LEVELS:
+                raise ValueError(f"unit {code!r}: its parents are missing, in a circle, or more than {LEVELS} levels")
+            way.append(code)
+            code = parents[code]
+        return "/" + "/".join(reversed(way)) + "/"
+
+    return {code: path(code) for code in parents}
+
+
+async def add_officer(
+    connection: RawConnection, name: str, unit: str, role: str, token: str
+) -> None:
+    """Let an officer in; a further call replaces unit, role and token."""
+    await connection.execute(
+        """
+        insert into officer (id, name, unit, role, token_sha256) values ($1, $2, $3, $4, $5)
+        on conflict (name) do update
+        set unit = excluded.unit, role = excluded.role, token_sha256 = excluded.token_sha256, revoked_at = null
+        """,
+        new_id(),
+        name,
+        unit,
+        role,
+        fingerprint(token),
+    )
+
+
+async def add_webhook(
+    connection: RawConnection, identity: Seal, unit: str, url: str, secret: str
+) -> UUID:
+    """Send a unit's alerts to a URL, signed with a secret (`whsec_…`). Return the webhook's id."""
+    webhook_id = new_id()
+    await connection.execute(
+        "insert into webhook (id, unit, url, sealed_secret) values ($1, $2, $3, $4)",
+        webhook_id,
+        unit,
+        url,
+        identity.seal(secret, str(webhook_id)),
+    )
+    return webhook_id
+
+
+async def remove_webhook(connection: RawConnection, webhook_id: UUID) -> bool:
+    """Send nothing more to a webhook; what is on its way to it ends. Return whether there was one."""
+    async with connection.transaction():
+        removed = await connection.fetchval(
+            "update webhook set removed_at = now() where id = $1 and removed_at is null returning true", webhook_id
+        )
+        await connection.execute(
+            "update delivery set state = 'dead', last_reason = 'webhook removed' where webhook_id = $1 and state = 'pending'",
+            webhook_id,
+        )
+    return bool(removed)
+
+
+def _rows(path: Path) -> list[Mapping[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
