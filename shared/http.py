@@ -26,6 +26,7 @@ BODY_TIMEOUT_SECONDS: Final = 10.0
 HEAD_LIMIT_BYTES: Final = 16 * 1024
 HEAD_TIMEOUT_SECONDS: Final = 10.0
 GRACEFUL_SHUTDOWN_SECONDS: Final = 8
+MOST_CONNECTIONS: Final = 2000
 PROBLEM_JSON: Final = "application/problem+json"
 
 T = TypeVar("T", bound=BaseModel)
@@ -228,8 +229,8 @@ def _unexpected(_request: Request, error: Exception) -> Response:
     return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side; it is logged."))
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until told to stop; finish what is in hand first."""
+def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
+    """Return the server of a door, with its limits; `app.state.stopping` tells long answers to end."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -240,8 +241,13 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-        limit_concurrency=2000,
+        limit_concurrency=MOST_CONNECTIONS,
     )
     server = uvicorn.Server(config)
     app.state.stopping = lambda: server.should_exit
-    server.run()
+    return server
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until told to stop; finish what is in hand first."""
+    server_of(app, host, port).run()

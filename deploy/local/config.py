@@ -97,11 +97,12 @@ def _ports() -> dict[str, int]:
         text = os.environ.get(name, str(usual))
         if not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port
             raise CannotRunError(f"{name} is {text!r}; it must be a port number, or 0 for any free one.")
-        ports[part] = int(text) or _free_port()
+        ports[part] = int(text) or free_port()
     return ports
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port nobody uses just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -30,12 +30,15 @@ SETTINGS: Final = {
 
 def main() -> None:
     """Become the server that the supervisor watches."""
-    local = Local.from_environment()
-    data = local.folder / "postgres"
+    words = command(Local.from_environment())
+    os.execvp(words[0], words)  # noqa: S606 - our own binary, no shell
+
+
+def command(local: Local) -> list[str]:
+    """Return the command line of the server."""
+    data, port = local.folder / "postgres", local.ports["postgres"]
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    port = os.environ["LANJIE_POSTGRES_PORT"]
-    command = [*_as_nobody(), str(BIN / "postgres"), "-D", str(data), "-p", port, *settings]
-    os.execvp(command[0], command)  # noqa: S606 - our own binary, no shell
+    return [*_as_nobody(), str(BIN / "postgres"), "-D", str(data), "-p", str(port), *settings]
 
 
 def initialise(local: Local) -> None:
@@ -52,12 +55,12 @@ def initialise(local: Local) -> None:
             nobody = pwd.getpwnam("nobody")
             for path in (data, Path(password.name)):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        command = [
+        words = [
             *_as_nobody(),
             *(str(BIN / "initdb"), "-D", str(data), "-U", "postgres", f"--pwfile={password.name}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         shutil.rmtree(data, ignore_errors=True)
         raise CannotRunError(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")

@@ -126,11 +126,18 @@ def _controlled(facts: Facts) -> str | None:
     signs = {
         "on_phone_throughout": "全程通话或戴耳机",
         "reads_from_screen": "照着屏幕念或共享屏幕",
+    }
+    seen = [text for cue, text in signs.items() if cue in facts.cues]
+    return f"客户疑似受人遥控：{'、'.join(seen)}" if seen else None
+
+
+def _kept_apart(facts: Facts) -> str | None:
+    signs = {
         "must_not_tell": "不许告诉家人和银行",
         "accompanied_by_stranger": "由陌生人陪同并代答",
     }
     seen = [text for cue, text in signs.items() if cue in facts.cues]
-    return f"客户疑似受人遥控：{'、'.join(seen)}" if seen else None
+    return f"有人不让客户与旁人商量：{'、'.join(seen)}" if seen else None
 
 
 def _branch_rush(facts: Facts) -> str | None:
@@ -203,7 +210,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "investment-platform",
         35,
         says(
-            [("投资|理财|炒股|期货|数字货币|虚拟币|黄金", "平台|老师|导师|群|软件|app"), "内幕|稳赚|高回报|跟单"],
+            [("投资|理财|炒股|期货|数字货币|虚拟币|黄金", "平台|老师|导师|群|软件|app"), "内幕|稳赚|高回报|带单"],
             "网上投资理财平台的说法",
         ),
         "fake_investment",
@@ -274,6 +281,17 @@ RULES: Final[tuple[Rule, ...]] = (
         ask=("您和对方见过面吗？认识多久了？",),
     ),
     Rule("remote-control", 25, _controlled, say=("请先把电话挂掉，我们当面说。",), do=("引导客户挂断电话、退出屏幕共享。",)),
+    Rule("kept-apart", 20, _kept_apart, say=("这笔钱的事，和家人商量一下再办也不迟。",), do=("请客户单独到安静处说话。",)),
+    Rule(
+        "off-platform-purchase",
+        25,
+        says(
+            [("不走|不肯走|绕开|脱离|私下", "平台|交易|担保"), ("半价|低价", "加微信|私聊|先付款|先转")],
+            "虚假购物或服务的说法",
+        ),
+        "fake_shopping",
+        ask=("为什么不走平台担保交易？看过实物吗？",),
+    ),
     Rule(
         "story-does-not-hold",
         15,

@@ -1,0 +1,37 @@
+"""Fixtures on real parts: one embedded PostgreSQL a session, one database a test, doors over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts import DatabaseServer, Door, database_server, intake_door, notifier_door
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """Yield a real PostgreSQL with a migrated, loaded template database for each service."""
+    with database_server(Path(tmp_path_factory.mktemp("postgres"))) as running:
+        asyncio.run(running.make_templates())
+        yield running
+
+
+@pytest.fixture
+async def database(server: DatabaseServer) -> Callable[[str], Awaitable[str]]:
+    """Return a function that clones a service's template and gives the clone's DSN."""
+    return server.clone
+
+
+@pytest.fixture
+async def intake(server: DatabaseServer) -> AsyncIterator[Door]:
+    """Yield the banks' door over real HTTP, on a database of its own, with no broker to be reached."""
+    async with intake_door(await server.clone("intake")) as door:
+        yield door
+
+
+@pytest.fixture
+async def notifier(server: DatabaseServer) -> AsyncIterator[Door]:
+    """Yield the police's door over real HTTP, on a database of its own, with no broker to be reached."""
+    async with notifier_door(await server.clone("notifier")) as door:
+        yield door
