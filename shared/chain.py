@@ -9,9 +9,12 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from shared.kafka import Consumer, Publisher, Received, create_topics
-from shared.outbox import Outgoing, Poison, Relay, park
+from shared.consumer import Consumer
+from shared.dead_letters import Poison, park
+from shared.kafka import Publisher, create_topics
+from shared.outbox import Outgoing, Relay
 from shared.postgres import TRANSIENT, Pool, open_pool
+from shared.records import Received
 from shared.settings import Settings
 
 log = structlog.get_logger()

@@ -27,14 +27,14 @@ class Refusal(Exception):
         *,
         errors: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
-        **extensions: str,
+        extensions: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
-        self.extensions = extensions
+        self.extensions = dict(extensions or {})
 
     def document(self) -> dict[str, object]:
         """Return the problem document."""
@@ -60,6 +60,7 @@ def invalid(*errors: FieldProblem) -> Refusal:
     return Refusal(HTTPStatus(422), f"Not accepted: {fields}.", errors=errors)
 
 
-def conflict(detail: str, **extensions: str) -> Refusal:
+def conflict(detail: str, *, existing_id: str | None = None) -> Refusal:
     """Refuse what contradicts the state of things."""
-    return Refusal(HTTPStatus.CONFLICT, detail, **extensions)
+    extensions = {"existing_id": existing_id} if existing_id else {}
+    return Refusal(HTTPStatus.CONFLICT, detail, extensions=extensions)

@@ -178,9 +178,7 @@ def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
 
 def problem(refusal: Refusal) -> Response:
     """Render a refusal."""
-    return JSONResponse(
-        refusal.document(), refusal.status.value, headers=refusal.headers, media_type=PROBLEM_JSON
-    )
+    return JSONResponse(refusal.document(), refusal.status.value, headers=refusal.headers, media_type=PROBLEM_JSON)
 
 
 def unavailable() -> Refusal:

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Final, cast
 
 import structlog
@@ -18,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.kafka import Consumer
+from shared.consumer import Consumer
 from shared.outbox import oldest_unsent_seconds
 from shared.postgres import TRANSIENT, Pool
 
@@ -61,7 +60,7 @@ def _name_the_exception(_logger: object, _method: str, line: structlog.typing.Ev
         return line
     error = info if isinstance(info, BaseException) else _current(info)
     if error is not None:
-        frames = traceback.extract_tb(cast("TracebackType | None", error.__traceback__))
+        frames = traceback.extract_tb(error.__traceback__)
         line["exception"] = type(error).__name__
         line["way"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
     return line
@@ -98,7 +97,9 @@ class RuntimeMetrics:
             "lanjie_outbox_oldest_seconds", "Age of the oldest event the broker has not acknowledged", registry=registry
         )
         self.awaiting = Gauge(
-            "lanjie_outbox_awaiting_answer", "Events that were published and whose answer is not back", registry=registry
+            "lanjie_outbox_awaiting_answer",
+            "Events that were published and whose answer is not back",
+            registry=registry,
         )
         self.database_up = Gauge("lanjie_database_up", "1 when the last query went through", registry=registry)
         self.parked = Counter(

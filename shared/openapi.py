@@ -46,17 +46,12 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], credential: str) -
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            _, definitions = models_json_schema(
-                [(model, "validation") for model in (*bodies, Problem)], ref_template=REFERENCE
-            )
+            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            models: list[type[BaseModel]] = [*bodies, Problem]
+            _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
             components = document.setdefault("components", {})
             components.setdefault("schemas", {}).update(definitions["$defs"])
-            components["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer", "description": credential}
-            }
+            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "description": credential}}
             document["security"] = [{"bearer": []}]
             app.openapi_schema = document
         return app.openapi_schema

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 import uuid_utils.compat
 
-from shared.events import Event, dead_letters
+from shared.events import Event
 from shared.postgres import TRANSIENT, Connection, Pool
 
 log = structlog.get_logger()
@@ -123,53 +123,6 @@ async def oldest_unsent_seconds(pool: Pool) -> float:
     return cast("float", value)
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """A record that cannot be read, as it lay on the topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    sha256: bytes
-    key: str
-    value: bytes
-    reason: str
-
-
-async def park(pool: Pool, records: Sequence[Poison]) -> list[Outgoing]:
-    """Put unreadable records aside, each once, and return what is to be published to the dead letters."""
-    ids = [new_id() for _ in records]
-    async with pool.acquire() as connection, connection.transaction():
-        parked = await connection.fetch(
-            """
-            insert into dead_letter (id, topic, partition_number, offset_number, sha256, reason)
-            select * from unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::text[])
-            on conflict do nothing returning id
-            """,
-            ids,
-            [record.topic for record in records],
-            [record.partition for record in records],
-            [record.offset for record in records],
-            [record.sha256 for record in records],
-            [record.reason for record in records],
-        )
-        fresh = {row["id"] for row in parked}
-        rows = [
-            Outgoing(
-                id=letter_id,
-                topic=dead_letters(record.topic),
-                key=record.key,
-                type="lanjie.dead.letter.v1",
-                payload=record.value,
-                reason=f"{record.topic}/{record.partition}/{record.offset}: {record.reason}",
-            )
-            for letter_id, record in zip(ids, records, strict=True)
-            if letter_id in fresh
-        ]
-        await keep(connection, rows)
-    return rows
-
-
 class Relay:
     """Publishes what the outbox holds: fresh rows at once, overdue rows by a sweep."""
 
@@ -193,7 +146,7 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(3):
                 while self._fresh or self._in_flight:
-                    await asyncio.sleep(0.01)
+                    await asyncio.wait(self._in_flight or self._tasks, timeout=0.05)
         for task in (*self._tasks, *self._in_flight):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._in_flight, return_exceptions=True)

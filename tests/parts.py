@@ -243,5 +243,3 @@ DROP = object()
 def a_key() -> str:
     """Return a fresh idempotency key."""
     return uuid.uuid4().hex
-
-

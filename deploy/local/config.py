@@ -117,8 +117,8 @@ def refuse_taken_ports(ports: dict[str, int]) -> None:
                 probe.bind((HOST, port))
             except OSError as error:
                 raise CannotRunError(
-                    f"Port {port} for {part} is in use ({error.strerror}). End what uses it ('make stop' ends a run of this checkout), "
-                    f"or move ours: LANJIE_{part.upper()}_PORT=… make run"
+                    f"Port {port} for {part} is in use ({error.strerror}). End what uses it "
+                    f"('make stop' ends a run of this checkout), or move ours: LANJIE_{part.upper()}_PORT=… make run"
                 ) from error
 
 
@@ -128,7 +128,10 @@ def _secrets(path: Path) -> dict[str, Any]:
         return found
     made = {
         "postgres": secrets.token_urlsafe(18),
-        **{f"{name}_key": base64.b64encode(secrets.token_bytes(32)).decode() for name in ("token", "identity", "narrative")},
+        **{
+            f"{name}_key": base64.b64encode(secrets.token_bytes(32)).decode()
+            for name in ("token", "identity", "narrative")
+        },
         "bank_keys": {},
         "officer_tokens": {},
     }

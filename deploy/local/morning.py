@@ -32,7 +32,16 @@ STEP_SECONDS: Final = 0.15
 PATIENCE_SECONDS: Final = 10.0
 OK: Final = 200
 STYLES: Final = {"alert": "bold white on red", "caution": "black on yellow", "clear": "green", "refused": "magenta"}
-COLUMNS: Final = (("时间", 8), ("网点 · 业务", 46), ("金额 ¥", 12), ("研判", 10), ("为什么", 40), ("预警", 9), ("签收", 8), ("结果", 40))
+COLUMNS: Final = (
+    ("时间", 8),
+    ("网点 · 业务", 46),
+    ("金额 ¥", 12),
+    ("研判", 10),
+    ("为什么", 40),
+    ("预警", 9),
+    ("签收", 8),
+    ("结果", 40),
+)
 
 
 @dataclass(slots=True)
@@ -131,7 +140,9 @@ class Player:
         if answer.status_code != OK:
             problem = answer.json()
             visit.level = "refused"
-            visit.why = "；".join(f"{one['field']} {one['message']}" for one in problem.get("errors", [])) or problem["detail"]
+            visit.why = (
+                "；".join(f"{one['field']} {one['message']}" for one in problem.get("errors", [])) or problem["detail"]
+            )
             return None
         found: dict[str, Any] = answer.json()
         visit.level = found["level"]
@@ -219,9 +230,7 @@ async def _listening(
     secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
     server = await asyncio.start_server(lambda r, w: _receive(r, w, secret, ears), HOST, 0)
     url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}/alerts"
-    connection = await asyncpg.connect(
-        environment["DATABASE_URL"], server_settings={"search_path": "notifier"}
-    )
+    connection = await asyncpg.connect(environment["DATABASE_URL"], server_settings={"search_path": "notifier"})
     identity = Seal(read_keys(environment["IDENTITY_KEYS"]))
     top = next(one for one in info["officers"] if one["unit"] == "SZ" and one["role"] == "officer")
     hook: UUID = await reference.add_webhook(connection, identity, "SZ", url, secret)

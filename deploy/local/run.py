@@ -18,6 +18,7 @@ from rich.console import Console
 from deploy.local import postgres
 from deploy.local.config import (
     REFERENCE,
+    ROOT,
     SERVICES,
     CannotRunError,
     Local,
@@ -25,12 +26,14 @@ from deploy.local.config import (
     write_lanjie_json,
 )
 from deploy.local.morning import play
-from deploy.local.stack import running_pid, supervised
+from deploy.local.stack import refuse_second_run, supervised
 from services.intake import reference as intake_reference
 from services.notifier import reference as notifier_reference
 from shared.postgres import MigrationFailedError, RawConnection, migrate
 
 PATIENCE_SECONDS: Final = 60.0
+NO_WAIT: Final = False
+SAMPLE: Final = REFERENCE.relative_to(ROOT) / "report.json"
 console = Console(highlight=False)
 
 
@@ -40,8 +43,7 @@ def main() -> None:
     began = time.monotonic()
     try:
         local = Local.from_environment()
-        if pid := running_pid(local):
-            raise CannotRunError(f"A run with the data folder {local.folder} is up already (pid {pid}); 'make stop' ends it.")
+        refuse_second_run(local)
         refuse_taken_ports(local.ports)
         postgres.initialise(local)
         with suppress(FileNotFoundError):
@@ -73,7 +75,7 @@ async def _bring_up(local: Local, supervisor: Any) -> dict[str, Any]:  # noqa: A
         await asyncio.to_thread(migrate, local.dsn(service), service)
     info = await _reference(local)
     for service in SERVICES:
-        supervisor.startProcess(service, False)
+        supervisor.startProcess(service, NO_WAIT)
     await _all_ready(local)
     write_lanjie_json(local, info)
     return info
@@ -148,20 +150,21 @@ async def _all_ready(local: Local) -> None:
 def _say_doors(info: dict[str, Any], local: Local) -> None:
     bank, key = next(iter(info["bank_keys"].items()))
     officer = info["officers"][0]
-    report = (REFERENCE / "report.json").read_text(encoding="utf-8")
-    sample = local.folder / "report.json"
-    sample.write_text(report, encoding="utf-8")
+    post = f"""curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+  -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' -d "$(sed "s/REFERENCE/$(date +%s)/" {SAMPLE})\""""
+    follow = f"""curl -sN {info["notifier"]}/v1/alerts/stream -H 'Authorization: Bearer {officer["token"]}'"""
     console.print(
         f"""
-[bold]doors[/]    banks {info["intake"]}   police {info["notifier"]}   rules {info["rules"]}   (each with /metrics, /health/ready)
+[bold]doors[/]    banks {info["intake"]}   police {info["notifier"]}   rules {info["rules"]}
+         each with /metrics and /health/ready
 [bold]bank[/]     {bank}  {key}
 [bold]officer[/]  {officer["name"]} ({officer["unit"]}, {officer["role"]})  {officer["token"]}
          all of them: {local.folder}/lanjie.json
 
 [bold]file a report[/]
-curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' -d "$(sed "s/REFERENCE/$(date +%s)/" {sample})"
+{post}
 [bold]follow the alerts[/]
-curl -sN {info["notifier"]}/v1/alerts/stream -H 'Authorization: Bearer {officer["token"]}'
+{follow}
 
 Ctrl-C stops everything.""",
         soft_wrap=True,

@@ -9,7 +9,6 @@ import time
 import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -44,7 +43,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
     sections.append(
         _program(local, "postgres", f"{sys.executable} -m deploy.local.postgres", {}, "stopsignal=INT\nautostart=true")
     )
-    kafka = f"{KAFKA_BINARY} start --only kafka --kafka-port {local.ports['kafka']} --data-dir {folder}/kafka --host {HOST}"
+    kafka = (
+        f"{KAFKA_BINARY} start --only kafka --kafka-port {local.ports['kafka']} --data-dir {folder}/kafka --host {HOST}"
+    )
     sections.append(_program(local, "kafka", kafka, {}, "stopsignal=TERM\nautostart=true"))
     for service in SERVICES:
         told = local.environment(service)
@@ -89,6 +90,12 @@ def running_pid(local: Local) -> int | None:
             if any("supervisord" in part for part in psutil.Process(pid).cmdline()):
                 return pid
     return None
+
+
+def refuse_second_run(local: Local) -> None:
+    """Raise where this folder's run is up already."""
+    if pid := running_pid(local):
+        raise CannotRunError(f"A run with the data folder {local.folder} is up (pid {pid}); 'make stop' ends it.")
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from services.intake.desk import VerdictBoard
 from services.intake.metrics import Metrics
 from shared.chain import Handle
 from shared.events import CaseChanged, DispositionCounted, OrderChanged, VerdictReached
-from shared.kafka import Received
 from shared.outbox import Outgoing
 from shared.postgres import Pool
+from shared.records import Received
 
 
 def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:

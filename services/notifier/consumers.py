@@ -16,10 +16,10 @@ from shared.events import (
     OutcomeApplied,
     VerdictReached,
 )
-from shared.kafka import Received
 from shared.outbox import Outgoing, answered
 from shared.postgres import Pool
 from shared.privacy import Seal
+from shared.records import Received
 
 
 def handling(

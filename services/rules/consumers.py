@@ -7,10 +7,10 @@ from services.rules import handlers
 from services.rules.metrics import Metrics
 from shared.chain import Handle
 from shared.events import OutcomeDecided, ReportFiled, VerdictReached
-from shared.kafka import Received
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from shared.privacy import Seal
+from shared.records import Received
 
 
 def handling(pool: Pool, narrative: Seal, metrics: Metrics) -> Handle:

@@ -1,0 +1,194 @@
+"""The contracts: generated from the code, committed, and checked for drift and for broken promises.
+
+`docs/contracts/` holds OpenAPI for both doors, AsyncAPI for the topics, and a JSON Schema for each event.
+`docs/contracts/released/` holds the event schemas of the last release: what consumers out there rely on.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from services.intake.app import build as intake
+from services.notifier.app import build as notifier
+from shared.events import EVENTS, TOPICS, dead_letters
+
+FOLDER: Final = Path(__file__).parent.parent / "docs" / "contracts"
+RELEASED: Final = FOLDER / "released"
+
+Schema = dict[str, Any]
+commands = typer.Typer(help="The generated contracts.", no_args_is_help=True)
+
+
+def documents() -> dict[str, Schema]:
+    """Return every contract by its path under `docs/contracts`."""
+    found = {"intake.openapi.json": intake().openapi(), "notifier.openapi.json": notifier().openapi()}
+    found["lanjie.asyncapi.json"] = _asyncapi()
+    for name, event in EVENTS.items():
+        found[f"events/{name}.json"] = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:lanjie:event:{name}",
+            **event.model_json_schema(mode="serialization"),
+        }
+    return found
+
+
+def _asyncapi() -> Schema:
+    channels, messages, operations = {}, {}, {}
+    for topic in TOPICS:
+        events = [event for event in EVENTS.values() if event.topic == topic]
+        channels[topic] = {
+            "address": topic,
+            "messages": {event.type: {"$ref": f"#/components/messages/{event.type}"} for event in events},
+            "description": f"What cannot be read is parked on {dead_letters(topic)} with the reason in a header.",
+        }
+        operations[f"publish.{topic}"] = {"action": "send", "channel": {"$ref": f"#/channels/{topic}"}}
+    for name, event in EVENTS.items():
+        messages[name] = {
+            "name": name,
+            "summary": (event.__doc__ or "").strip(),
+            "contentType": "application/json",
+            "headers": _HEADERS,
+            "payload": {"$ref": f"./events/{name}.json"},
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "lanjie events", "version": "1", "description": "CloudEvents 1.0, binary mode, over Kafka."},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+_HEADERS: Final[Schema] = {
+    "type": "object",
+    "required": ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type"],
+    "properties": {
+        "ce_specversion": {"const": "1.0"},
+        "ce_id": {"type": "string", "format": "uuid"},
+        "ce_type": {"type": "string"},
+        "ce_source": {"type": "string"},
+        "ce_time": {"type": "string", "format": "date-time"},
+        "content-type": {"const": "application/json"},
+        "traceparent": {"type": "string"},
+    },
+}
+
+
+def text_of(document: Schema) -> str:
+    """Write a contract the way it is committed."""
+    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def drift(folder: Path) -> list[str]:
+    """Return what is wrong with the committed contracts: missing, out of date, or left over."""
+    wanted = documents()
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*.json") if RELEASED.name not in path.parts}
+    found = [f"{name} is left over" for name in sorted(there - wanted.keys())]
+    for name, document in wanted.items():
+        path = folder / name
+        if not path.exists():
+            found.append(f"{name} is missing")
+        elif path.read_text(encoding="utf-8") != text_of(document):
+            found.append(f"{name} is out of date")
+    return found
+
+
+def broken_promises(old: Schema, new: Schema, where: str = "") -> list[str]:
+    """Return what in a new event schema would break a consumer that was built for the old one.
+
+    A consumer relies on each field being there, of the same type, with no value it has never heard of.
+    New fields are no breach: consumers ignore what they do not know.
+    """
+    found = []
+    old, new = _resolved(old), _resolved(new)
+    for name, field in old["properties"].items():
+        place = f"{where}{name}"
+        if name not in new["properties"]:
+            found.append(f"{place} is gone")
+            continue
+        if name in old.get("required", ()) and name not in new.get("required", ()):
+            found.append(f"{place} may be missing now")
+        found += _field_breaches(field, new["properties"][name], place)
+    return found
+
+
+def _field_breaches(old: Schema, new: Schema, place: str) -> list[str]:
+    if "properties" in old and "properties" in new:
+        return broken_promises(old, new, f"{place}.")
+    if "items" in old and "items" in new:
+        return _field_breaches(old["items"], new["items"], f"{place}[]")
+    found = []
+    if _types(new) - _types(old):
+        found.append(f"{place} may be {', '.join(sorted(_types(new) - _types(old)))} now")
+    if "enum" in old and set(new.get("enum", ("anything",))) - set(old["enum"]):
+        found.append(f"{place} has values that are new to consumers")
+    return found
+
+
+def _types(field: Schema) -> set[str]:
+    options = field.get("anyOf", [field])
+    return {str(option.get("type", "any")) for option in options}
+
+
+def _resolved(schema: Schema) -> Schema:
+    """Replace references by what they refer to."""
+    definitions = schema.get("$defs", {})
+
+    def resolve(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return resolve(definitions[value["$ref"].rsplit("/", 1)[-1]])
+            return {key: resolve(item) for key, item in value.items() if key != "$defs"}
+        return [resolve(item) for item in value] if isinstance(value, list) else value
+
+    resolved: Schema = resolve(schema)
+    return resolved
+
+
+def breaches() -> list[str]:
+    """Compare every released event schema with today's."""
+    today = documents()
+    found = []
+    for path in sorted(RELEASED.glob("events/*.json")):
+        name = f"events/{path.name}"
+        if name not in today:
+            found.append(f"{name}: consumers still read it")
+            continue
+        old = json.loads(path.read_text(encoding="utf-8"))
+        found += [f"{name}: {breach}" for breach in broken_promises(old, today[name])]
+    return found
+
+
+@commands.command()
+def write() -> None:
+    """Write the contracts anew."""
+    for name, document in documents().items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of(document), encoding="utf-8")
+    typer.echo(f"wrote {len(documents())} contracts to {FOLDER}")
+
+
+@commands.command()
+def release() -> None:
+    """Promise today's event schemas to consumers."""
+    for name, document in documents().items():
+        if name.startswith("events/"):
+            path = RELEASED / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text_of(document), encoding="utf-8")
+
+
+@commands.command()
+def check() -> None:
+    """Fail where the committed contracts differ from the code, or break a promise of the last release."""
+    problems = drift(FOLDER) + breaches()
+    for problem in problems:
+        typer.secho(problem, fg="red", err=True)
+    if problems:
+        typer.echo("'make contracts' writes them anew; a broken promise needs a new version of the event", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{len(documents())} contracts are true, and none breaks a promise")

@@ -1,0 +1,96 @@
+"""`lanjie notifier …`: notifier's own commands."""
+
+import base64
+import secrets
+from pathlib import Path
+from uuid import UUID
+
+import typer
+from pydantic_settings import BaseSettings
+
+from services.notifier import reference
+from services.notifier.app import Settings, build
+from shared.access import OFFICER_TOKEN, mint
+from shared.command import Database, connected, run
+from shared.http import serve
+from shared.observe import configure_logging
+from shared.postgres import migrate
+from shared.privacy import Seal
+from shared.settings import Keys, read_keys
+
+commands = typer.Typer(help="The police's door.", no_args_is_help=True)
+
+
+class Sealing(BaseSettings):
+    """The keys that webhook secrets are sealed with: the environment variable IDENTITY_KEYS."""
+
+    identity_keys: Keys
+
+
+@commands.command("serve")
+def serve_() -> None:
+    """Serve the police's door."""
+    settings = Settings()
+    configure_logging("notifier")
+    serve(build(settings), settings.host, settings.port)
+
+
+@commands.command("migrate")
+def migrate_() -> None:
+    """Bring the database's schema up to date."""
+
+    async def work() -> None:
+        migrate(Database().database_url, "notifier")
+
+    run(work)
+
+
+@commands.command()
+def load(folder: Path) -> None:
+    """Load units, branches and scam types from a folder of reference data."""
+
+    async def work() -> None:
+        async with connected("notifier") as connection:
+            for what, number in (await reference.load(connection, folder)).items():
+                typer.echo(f"{what}: {number}")
+
+    run(work)
+
+
+@commands.command()
+def officer_add(name: str, unit: str, role: str) -> None:
+    """Let an officer in. The token is printed once and stored as a hash; a further call replaces it."""
+
+    async def work() -> None:
+        token = mint(OFFICER_TOKEN)
+        async with connected("notifier") as connection:
+            await reference.add_officer(connection, name, unit, role, token)
+        typer.echo(token)
+
+    run(work)
+
+
+@commands.command()
+def webhook_add(unit: str, url: str) -> None:
+    """Send a unit's alerts to a URL. The secret to verify them with is printed once and stored sealed."""
+
+    async def work() -> None:
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        identity = Seal(read_keys(Sealing().identity_keys))
+        async with connected("notifier") as connection:
+            webhook_id = await reference.add_webhook(connection, identity, unit, url, secret)
+        typer.echo(f"id      {webhook_id}\nsecret  {secret}")
+
+    run(work)
+
+
+@commands.command()
+def webhook_remove(webhook_id: UUID) -> None:
+    """Send nothing more to a webhook."""
+
+    async def work() -> None:
+        async with connected("notifier") as connection:
+            known = await reference.remove_webhook(connection, webhook_id)
+        typer.echo("removed" if known else "there is no such webhook")
+
+    run(work)

@@ -1,0 +1,30 @@
+"""`lanjie rules …`: the judge's own commands."""
+
+import typer
+
+from services.rules.app import build
+from shared.command import Database, run
+from shared.http import serve
+from shared.observe import configure_logging
+from shared.postgres import migrate
+from shared.settings import Settings
+
+commands = typer.Typer(help="The judge.", no_args_is_help=True)
+
+
+@commands.command("serve")
+def serve_() -> None:
+    """Judge reports; serve health and metrics."""
+    settings = Settings()
+    configure_logging("rules")
+    serve(build(settings), settings.host, settings.port)
+
+
+@commands.command("migrate")
+def migrate_() -> None:
+    """Bring the database's schema up to date."""
+
+    async def work() -> None:
+        migrate(Database().database_url, "rules")
+
+    run(work)
