@@ -59,7 +59,12 @@ async def joined(
         relay.publish_soon(await park(pool, records))
 
     consumer = Consumer(
-        settings.kafka_bootstrap_servers, f"lanjie-{service}", topics, handle=handle_and_say, park=put_aside
+        settings.kafka_bootstrap_servers,
+        f"lanjie-{service}",
+        topics,
+        instance=settings.instance(service),
+        handle=handle_and_say,
+        park=put_aside,
     )
     relay.start()
     joining = asyncio.create_task(_join(settings, consumer))

@@ -32,6 +32,8 @@ BATCH_MOST: Final = 500
 IDLE_FETCH_SECONDS: Final = 0.005
 HANDLER_LIMIT_MS: Final = 600_000
 RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+JOIN_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
 PROBE_EVERY_SECONDS: Final = 1.0
 STUCK_AFTER_SECONDS: Final = 60.0
 PROBE_TIMEOUT_SECONDS: Final = 5.0
@@ -68,6 +70,8 @@ class Progress:
 class Consumer:
     """Consumes topics in a group: in batches, at least once, in the order of each partition.
 
+    `instance` names this member of the group among its replicas, and stays the same over restarts (static
+    membership): a member that was killed is back at once, instead of the group waiting for the dead one.
     `handle` gets the readable records of a batch and returns when they are committed. `park` gets the rest.
     """
 
@@ -77,12 +81,14 @@ class Consumer:
         group: str,
         topics: Sequence[str],
         *,
+        instance: str,
         handle: Callable[[Sequence[Received]], Awaitable[None]],
         park: Callable[[Sequence[Poison]], Awaitable[None]],
     ) -> None:
         self._bootstrap = bootstrap
         self._group = group
         self._topics = tuple(topics)
+        self._instance = instance
         self._handle = handle
         self._park = park
         self._failures_in_a_row = 0
@@ -99,8 +105,12 @@ class Consumer:
     async def stop(self) -> None:
         """Finish the batch in hand and leave the group."""
         self._end.set()
-        if self._task is not None:
-            await self._task
+        if self._task is None:
+            return
+        _, late = await asyncio.wait([self._task], timeout=STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while not self._end.is_set():
@@ -108,6 +118,7 @@ class Consumer:
             subscriber = broker.subscriber(
                 *self._topics,
                 group_id=self._group,
+                group_instance_id=self._instance,
                 batch=True,
                 ack_policy=AckPolicy.MANUAL,
                 auto_offset_reset="earliest",
@@ -119,7 +130,8 @@ class Consumer:
             )
             subscriber(self._consume)
             try:
-                await broker.start()
+                async with asyncio.timeout(JOIN_SECONDS):
+                    await broker.start()
                 consumer = cast("AIOKafkaConsumer", subscriber.consumer)
                 pace_idle_fetches(consumer)
                 await self._watch(consumer)

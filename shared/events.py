@@ -247,6 +247,18 @@ class CaseChanged(Event):
         return str(self.case_id)
 
 
+class ReportsCounted(Event):
+    """The ledger knows these reports, and none of them is in a case: the answer to reports below alert level."""
+
+    type: ClassVar[str] = "lanjie.reports.counted.v1"
+    topic: ClassVar[str] = CASES
+
+    report_ids: tuple[UUID, ...]
+
+    def key(self) -> str:
+        return str(self.report_ids[0])
+
+
 class DispositionCounted(Event):
     """The ledger knows of a disposition, whether or not its report is in a case."""
 
@@ -357,6 +369,7 @@ EVENTS: dict[str, type[Event]] = {
         OutcomeApplied,
         DispositionRecorded,
         CaseChanged,
+        ReportsCounted,
         DispositionCounted,
         OrderChanged,
         FeedbackReceived,

@@ -14,73 +14,19 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.errors import FieldProblem, Refusal, invalid
 from shared.postgres import TRANSIENT
+from shared.protocol import PROBLEM_JSON, Edge, LimitedProtocol
 
 log = structlog.get_logger()
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
-BODY_TIMEOUT_SECONDS: Final = 10.0
-HEAD_LIMIT_BYTES: Final = 16 * 1024
-HEAD_TIMEOUT_SECONDS: Final = 10.0
+MOST_FIELDS_NAMED: Final = 50
 GRACEFUL_SHUTDOWN_SECONDS: Final = 8
 MOST_CONNECTIONS: Final = 2000
-PROBLEM_JSON: Final = "application/problem+json"
 
 T = TypeVar("T", bound=BaseModel)
-
-
-class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the size of a request's head and on the time it may take."""
-
-    _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_over()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._head_timer is None and (self.cycle is None or not self.cycle.more_body):
-            self._await_head()
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
-            super().data_received(data)
-            if self._head_timer is not None and self._head_bytes > HEAD_LIMIT_BYTES:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            return
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._head_over()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > HEAD_LIMIT_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        super().on_headers_complete()
-
-    def _await_head(self) -> None:
-        self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
-
-    def _head_over(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        self._head_over()
-        if self.transport.is_closing():
-            return
-        body = json.dumps(Refusal(status, f"The head of the request: {status.phrase}.").document()).encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\n"
-        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
-        self.transport.close()
 
 
 async def read_body(request: Request, *content_types: str, limit: int = BODY_LIMIT_BYTES) -> bytes:
@@ -92,9 +38,10 @@ async def read_body(request: Request, *content_types: str, limit: int = BODY_LIM
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body without a content encoding.")
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
+    edge: Edge = request.app.state.edge
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+        async with asyncio.timeout(edge.body_seconds):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
@@ -102,7 +49,7 @@ async def read_body(request: Request, *content_types: str, limit: int = BODY_LIM
     except TimeoutError:
         raise Refusal(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s; send it again.",
+            f"The body did not arrive within {edge.body_seconds:g} s; send it again.",
             headers={"Connection": "close"},
         ) from None
     return bytes(body)
@@ -169,10 +116,10 @@ def parse(model: type[T], body: bytes) -> T:
 
 
 def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
-    """Name each field that is wrong, and why, without its value."""
+    """Name each field that is wrong (the first fifty), and why, without its value."""
     return [
         FieldProblem(field=".".join(str(part) for part in error["loc"]) or "body", message=error["msg"])
-        for error in errors
+        for error in errors[:MOST_FIELDS_NAMED]
     ]
 
 
@@ -190,51 +137,63 @@ def unavailable() -> Refusal:
     )
 
 
-def install_refusals(app: FastAPI) -> None:
-    """Answer every failure with a problem document that shows no internals."""
-
-    def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)
-        return problem(error)
-
-    def misrouted(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        status = HTTPStatus(error.status_code)
-        return problem(Refusal(status, f"{status.phrase}.", headers=error.headers))
-
-    def malformed(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return problem(invalid(*field_problems(error.errors())))
-
-    def away(_request: Request, error: Exception) -> Response:
-        log.warning("part_away", error=type(error).__name__)
-        return problem(unavailable())
-
-    def gone(_request: Request, _error: Exception) -> Response:
-        return Response(status_code=HTTPStatus.BAD_REQUEST)
-
-    app.add_exception_handler(Refusal, refused)
-    app.add_exception_handler(HTTPException, misrouted)
-    app.add_exception_handler(RequestValidationError, malformed)
-    app.add_exception_handler(ClientDisconnect, gone)
+def install_refusals(app: FastAPI, edge: Edge | None = None) -> None:
+    """Answer every failure with a problem document that shows no internals, and count it."""
+    app.state.edge = edge or Edge()
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _misrouted)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for passing in TRANSIENT:
-        app.add_exception_handler(passing, away)
+        app.add_exception_handler(passing, _away)
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _unexpected(_request: Request, error: Exception) -> Response:
+def _answer(request: Request, refusal: Refusal) -> Response:
+    edge: Edge = request.app.state.edge
+    edge.counted(refusal.status.value)
+    return problem(refusal)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return _answer(request, error)
+
+
+async def _misrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    return _answer(request, Refusal(status, f"{status.phrase}.", headers=error.headers))
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _answer(request, invalid(*field_problems(error.errors())))
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    log.warning("part_away", error=type(error).__name__)
+    return _answer(request, unavailable())
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_failure", exc_info=error)
-    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side; it is logged."))
+    return _answer(request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side; it is logged."))
 
 
 def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
-    """Return the server of a door, with its limits; `app.state.stopping` tells long answers to end."""
+    """Return the server of an app that has its refusals installed; `app.state.stopping` tells long answers to end."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
         http=LimitedProtocol,
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,

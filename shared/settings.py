@@ -1,6 +1,7 @@
 """What every service is told by its environment."""
 
 import base64
+import socket
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -42,6 +43,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int
     narrative_keys: Keys
+    instance_id: str = ""
+
+    def instance(self, service: str) -> str:
+        """Return the name of this replica among its like: INSTANCE_ID, or host and port, which no two share."""
+        return self.instance_id or f"{service}-{socket.gethostname()}-{self.port}"
 
     def narrative(self) -> Seal:
         """Return the seal of notes and purposes."""

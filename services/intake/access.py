@@ -16,13 +16,17 @@ class Allowance:
         self._left: dict[str, tuple[float, float]] = {}
 
     def charge(self, bank: str, posts: int) -> None:
-        """Take `posts` from the bank's bucket; refuse where there are too few left."""
+        """Take `posts` from the bank's bucket; refuse where there are too few left.
+
+        A full bucket is enough for a batch of any size, which is then paid off: no batch is refused for ever.
+        """
         now = time.monotonic()
         left, then = self._left.get(bank, (self._burst, now))
         left = min(self._burst, left + (now - then) * self._per_second)
-        if left < posts:
+        needed = min(posts, self._burst)
+        if left < needed:
             self._left[bank] = (left, now)
-            wait = max(1, math.ceil((posts - left) / self._per_second))
+            wait = max(1, math.ceil((needed - left) / self._per_second))
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"This bank may post {self._per_second:g} reports a second; send this again in {wait} s.",

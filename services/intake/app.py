@@ -6,16 +6,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 from fastapi import FastAPI
+from pydantic import Field
 
-from services.intake import consumers, handlers, store
+from services.intake import consumers, handlers, order_routes, routes, store
 from services.intake.access import Allowance
+from services.intake.batch import BatchLine
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.disposition import Disposition
+from services.intake.door import Door
 from services.intake.handlers import FilingOutcome
 from services.intake.metrics import Metrics
 from services.intake.order import Feedback
 from services.intake.report import Privacy, Report
-from services.intake.routes import BatchLine, Door, routes
 from services.intake.store import Filing
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
@@ -24,26 +26,32 @@ from shared.http import install_refusals
 from shared.observe import Operations, Runtime
 from shared.openapi import describe
 from shared.postgres import TRANSIENT, Pool
+from shared.protocol import Edge
 from shared.settings import IdentitySettings
 
 REFERENCE_EVERY_SECONDS: Final = 5.0
 
 
 class Settings(IdentitySettings):
-    """How often one bank may post: reports a second, and how many at once."""
+    """How often one bank may post (reports a second, and how many at once), and how slow a request may be."""
 
-    rate_per_second: float = 5000
-    rate_burst: float = 10000
+    rate_per_second: float = Field(default=5000, gt=0)
+    rate_burst: float = Field(default=10000, ge=1)
+    head_seconds: float = Field(default=10, gt=0)
+    body_seconds: float = Field(default=10, gt=0)
+
+    def edge(self, metrics: Metrics) -> Edge:
+        """Return the bounds of a request, with the count of those that are refused."""
+        return Edge(self.head_seconds, self.body_seconds, lambda status: metrics.refused.labels(str(status)).inc())
 
 
 def build(settings: Settings | None = None) -> FastAPI:
     """Build the application. Without settings it can only describe itself."""
     metrics = Metrics()
-    doors: list[Door] = []
     chains: list[Chain] = []
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         assert settings is not None
         async with AsyncExitStack() as stack:
             boards: list[VerdictBoard] = []
@@ -62,7 +70,7 @@ def build(settings: Settings | None = None) -> FastAPI:
             stack.push_async_callback(door.board.close)
             refreshing = asyncio.create_task(_keep_reference_fresh(chain.pool, door))
             stack.callback(refreshing.cancel)
-            doors.append(door)
+            app.state.door = door
             chains.append(chain)
             yield
 
@@ -74,8 +82,9 @@ def build(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    install_refusals(app)
-    app.include_router(routes(lambda: doors[0]))
+    install_refusals(app, settings.edge(metrics) if settings else None)
+    app.include_router(routes.router)
+    app.include_router(order_routes.router)
     operations = Operations(
         registry=metrics.registry,
         runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),

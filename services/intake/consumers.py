@@ -7,7 +7,7 @@ from services.intake import handlers
 from services.intake.desk import VerdictBoard
 from services.intake.metrics import Metrics
 from shared.chain import Handle
-from shared.events import CaseChanged, DispositionCounted, OrderChanged, VerdictReached
+from shared.events import CaseChanged, DispositionCounted, OrderChanged, ReportsCounted, VerdictReached
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from shared.records import Received
@@ -27,6 +27,8 @@ def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:
                 metrics.stage.labels("accepted_to_verdict_shown").observe(max(0.0, waited))
         if cases := [event for event in events if isinstance(event, CaseChanged)]:
             await handlers.note_cases(pool, cases)
+        if reports := [event for event in events if isinstance(event, ReportsCounted)]:
+            await handlers.note_reports_counted(pool, reports)
         if counted := [event for event in events if isinstance(event, DispositionCounted)]:
             await handlers.note_dispositions_counted(pool, counted)
         if orders := [event for event in events if isinstance(event, OrderChanged)]:

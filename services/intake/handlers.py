@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.intake import order as orders
-from services.intake import store
+from services.intake import order_store, store
 from services.intake.disposition import Disposition
 from services.intake.order import Feedback
 from services.intake.report import fingerprint
@@ -20,6 +20,7 @@ from shared.events import (
     DispositionCounted,
     DispositionRecorded,
     OrderChanged,
+    ReportsCounted,
     VerdictReached,
 )
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
@@ -53,7 +54,8 @@ FilingOutcome = Filed | KeyReused | ReferenceTaken
 async def file_reports(pool: Pool, filings: Sequence[Filing]) -> tuple[list[FilingOutcome], list[Outgoing]]:
     """Store many reports in one transaction and say of each what became of it, in order."""
     async with pool.acquire() as connection, connection.transaction():
-        fresh = await store.insert_reports(connection, filings)
+        # in one order everywhere, so that replicas given the same posts wait for each other in no circle
+        fresh = await store.insert_reports(connection, sorted(filings, key=_order_of_filing))
         rows = [_announcement(filing) for filing in filings if filing.event.report_id in fresh]
         await keep(connection, rows)
         others = [filing for filing in filings if filing.event.report_id not in fresh]
@@ -71,6 +73,10 @@ async def file_reports(pool: Pool, filings: Sequence[Filing]) -> tuple[list[Fili
         return Filed(same_key["id"], fresh=False) if same else KeyReused()
 
     return [outcome(filing) for filing in filings], rows
+
+
+def _order_of_filing(filing: Filing) -> tuple[str, str]:
+    return filing.event.bank, filing.bank_reference
 
 
 def _announcement(filing: Filing) -> Outgoing:
@@ -127,37 +133,37 @@ async def receive_feedback(
         if errors := orders.problems(feedback, order, now):
             raise invalid(*errors)
         event = orders.received(feedback, order, new_id(), identity, now)
-        if await store.insert_feedback(connection, event, digest):
+        if await order_store.insert_feedback(connection, event, digest):
             rows = [outgoing(event, event.feedback_id, awaits_answer=True)]
             await keep(connection, rows)
             return FeedbackAnswer(event.feedback_id, rows)
-        first = await store.feedback_of(connection, order_id)
+        first = await order_store.feedback_of(connection, order_id)
         if first["fingerprint"] == digest:
             return FeedbackAnswer(first["id"], [])
         other = orders.contradicted(feedback, order, new_id(), now)
         rows = []
-        if await store.insert_contradiction(connection, other, digest):
+        if await order_store.insert_contradiction(connection, other, digest):
             rows = [outgoing(other, other.contradiction_id)]
             await keep(connection, rows)
-    refusal = conflict("This order already has another feedback; the difference was sent to the police unit for review.")
+    refusal = conflict(
+        "This order already has another feedback; the difference was sent to the police unit for review."
+    )
     return FeedbackAnswer(first["id"], rows, refusal)
 
 
 async def _own_order(connection: Connection, bank: str, order_id: UUID) -> OrderChanged:
-    row = await store.order_of(connection, bank, order_id)
+    row = await order_store.order_of(connection, bank, order_id)
     if row is None:
         raise not_found("order")
     return OrderChanged.model_validate_json(row["event"])
 
 
-async def show_orders(
-    pool: Pool, bank: str, status: str | None, after: UUID | None, most: int
-) -> list[OrderChanged]:
+async def show_orders(pool: Pool, bank: str, status: str | None, after: UUID | None, most: int) -> list[OrderChanged]:
     """Return a page of a bank's orders and record that it looked at the people in them."""
     async with pool.acquire() as connection, connection.transaction():
-        rows = await store.orders_of(connection, bank, status, after, most)
+        rows = await order_store.orders_of(connection, bank, status, after, most)
         found = [OrderChanged.model_validate_json(row["event"]) for row in rows]
-        await store.record_looks(connection, f"bank:{bank}", "order_shown", [order.order_id for order in found])
+        await order_store.record_looks(connection, f"bank:{bank}", "order_shown", [order.order_id for order in found])
     return found
 
 
@@ -165,17 +171,15 @@ async def show_order(pool: Pool, bank: str, order_id: UUID) -> OrderChanged:
     """Return one order of a bank and record that it looked at the people in it."""
     async with pool.acquire() as connection, connection.transaction():
         order = await _own_order(connection, bank, order_id)
-        await store.record_looks(connection, f"bank:{bank}", "order_shown", [order_id])
+        await order_store.record_looks(connection, f"bank:{bank}", "order_shown", [order_id])
     return order
 
 
 async def note_verdicts(pool: Pool, verdicts: Sequence[VerdictReached]) -> None:
-    """Keep verdicts, and end the obligations of the reports that now have all their answers."""
+    """Keep verdicts. They end no obligation: the report's money must be counted as well."""
     newest = list({v.report.report_id: v for v in sorted(verdicts, key=lambda v: v.version)}.values())
     async with pool.acquire() as connection, connection.transaction():
         await store.upsert_verdicts(connection, newest)
-        done = await store.answered_reports(connection, [verdict.report.report_id for verdict in newest])
-        await answered(connection, done)
 
 
 async def note_cases(pool: Pool, cases: Sequence[CaseChanged]) -> None:
@@ -189,6 +193,13 @@ async def note_cases(pool: Pool, cases: Sequence[CaseChanged]) -> None:
         await answered(connection, done)
 
 
+async def note_reports_counted(pool: Pool, counted: Sequence[ReportsCounted]) -> None:
+    """End the obligations of the reports that are counted and judged; the others will be asked for again."""
+    report_ids = [report_id for event in counted for report_id in event.report_ids]
+    async with pool.acquire() as connection, connection.transaction():
+        await answered(connection, await store.answered_reports(connection, report_ids))
+
+
 async def note_dispositions_counted(pool: Pool, counted: Sequence[DispositionCounted]) -> None:
     """End the obligations of the dispositions that the ledger knows."""
     async with pool.acquire() as connection, connection.transaction():
@@ -199,5 +210,5 @@ async def note_orders(pool: Pool, changed: Sequence[OrderChanged]) -> None:
     """Keep the newest version of orders, and end the obligations of the feedback they carry."""
     newest = list({order.order_id: order for order in sorted(changed, key=lambda order: order.version)}.values())
     async with pool.acquire() as connection, connection.transaction():
-        await store.upsert_orders(connection, newest)
+        await order_store.upsert_orders(connection, newest)
         await answered(connection, [order.answers for order in changed if order.answers is not None])

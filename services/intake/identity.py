@@ -68,9 +68,11 @@ def passes_luhn(account: str) -> bool:
     return total % 10 == 0
 
 
+# pydantic's patterns are Rust's and mean the whole text by ^ and $, a newline at its end included; so do the
+# integrators' JSON Schema validators, which do not know \\A and \\z.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(visible_name)]
-Account = Annotated[str, StringConstraints(pattern=r"\A[0-9]{8,32}\z")]
-Phone = Annotated[str, StringConstraints(pattern=r"\A\+?[0-9]{5,20}\z")]
+Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{8,32}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{5,20}$")]
 ResidentId = Annotated[str, AfterValidator(resident_id)]
-Code = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FreeText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(free_text)]

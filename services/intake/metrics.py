@@ -12,7 +12,10 @@ class Metrics(RuntimeMetrics):
         self.registry = CollectorRegistry()
         super().__init__(self.registry)
         self.accepted = Counter(
-            "lanjie_reports_accepted_total", "Reports stored: how much do banks report?", ["bank"], registry=self.registry
+            "lanjie_reports_accepted_total",
+            "Reports stored: how much do banks report?",
+            ["bank"],
+            registry=self.registry,
         )
         self.repeated = Counter(
             "lanjie_reports_repeated_total",
@@ -21,27 +24,39 @@ class Metrics(RuntimeMetrics):
             registry=self.registry,
         )
         self.refused = Counter(
-            "lanjie_requests_refused_total", "Requests refused, by status: who sends what we cannot take?", ["status"],
+            "lanjie_requests_refused_total",
+            "Requests refused, by status: who sends what we cannot take?",
+            ["status"],
             registry=self.registry,
         )
         self.dispositions = Counter(
-            "lanjie_dispositions_total", "Dispositions recorded, by outcome: does the counter heed the advice?",
-            ["bank", "outcome"], registry=self.registry,
+            "lanjie_dispositions_total",
+            "Dispositions recorded, by outcome: does the counter heed the advice?",
+            ["bank", "outcome"],
+            registry=self.registry,
         )
         self.feedback = Counter(
-            "lanjie_feedback_total", "Feedback stored, by result: do banks execute?", ["bank", "result"],
+            "lanjie_feedback_total",
+            "Feedback stored, by result: do banks execute?",
+            ["bank", "result"],
             registry=self.registry,
         )
         self.overstated = Counter(
             "lanjie_feedback_overstated_total",
             "Feedback refused because it claims more than was ordered: an operator should call the bank",
-            ["bank"], registry=self.registry,
+            ["bank"],
+            registry=self.registry,
         )
         self.contradictions = Counter(
-            "lanjie_feedback_contradictions_total", "Feedback that contradicts an earlier one: a person must look",
-            ["bank"], registry=self.registry,
+            "lanjie_feedback_contradictions_total",
+            "Feedback that contradicts an earlier one: a person must look",
+            ["bank"],
+            registry=self.registry,
         )
         self.stage = Histogram(
-            "lanjie_stage_seconds", "How long a stage of the chain took: where does the time go?", ["stage"],
-            buckets=STAGE_BUCKETS, registry=self.registry,
+            "lanjie_stage_seconds",
+            "How long a stage of the chain took: where does the time go?",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
         )

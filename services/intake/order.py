@@ -2,10 +2,10 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake.identity import Account, Code, FreeText, Name
 from services.intake.report import CLOCKS_MAY_DIFFER, Moment, Strict
@@ -43,15 +43,7 @@ class Feedback(Strict):
     failure_cause: FreeText | None = None
     remark: FreeText | None = None
     operator: Name | None = None
-    onward: Annotated[list[OnwardAccount], Field(max_length=MOST_ONWARD_ACCOUNTS)] = []
-
-    @model_validator(mode="after")
-    def _says_enough(self) -> Self:
-        if self.result is FeedbackResult.SUCCESS and self.executed_at is None:
-            raise ValueError("a success needs executed_at: the 48 hours run from that moment")
-        if self.result is FeedbackResult.FAILURE and not (self.failure_cause or self.remark):
-            raise ValueError("a failure needs a failure_cause (technical) or a remark (business)")
-        return self
+    onward: Annotated[tuple[OnwardAccount, ...], Field(max_length=MOST_ONWARD_ACCOUNTS)] = ()
 
 
 class FeedbackReceipt(BaseModel):
@@ -115,11 +107,8 @@ def shown(order: OrderChanged, identity: Seal) -> BankOrder:
 
 def problems(feedback: Feedback, order: OrderChanged, now: datetime) -> list[FieldProblem]:
     """Return what keeps a well-formed feedback from being accepted for this order."""
-    found = []
     stopped = feedback.stopped_fen or 0
-    stops = order.kind is OrderKind.STOP and feedback.result is FeedbackResult.SUCCESS
-    if stops and feedback.stopped_fen is None:
-        found.append(FieldProblem(field="stopped_fen", message="is needed: how much was stopped, in fen"))
+    found = _left_out(feedback, order)
     if stopped > order.amount_fen:
         found.append(FieldProblem(field="stopped_fen", message=OVERSTATED))
     if feedback.balance_before_fen is not None and stopped > feedback.balance_before_fen:
@@ -128,6 +117,22 @@ def problems(feedback: Feedback, order: OrderChanged, now: datetime) -> list[Fie
         found.append(FieldProblem(field="stopped_fen", message="must be absent or 0 when nothing was done"))
     if feedback.executed_at and feedback.executed_at > now + CLOCKS_MAY_DIFFER:
         found.append(FieldProblem(field="executed_at", message="is more than 5 minutes ahead of our clock"))
+    return found
+
+
+def _left_out(feedback: Feedback, order: OrderChanged) -> list[FieldProblem]:
+    found = []
+    match feedback.result:
+        case FeedbackResult.SUCCESS:
+            if feedback.executed_at is None:
+                message = "is needed after a success: the 48 hours run from that moment"
+                found.append(FieldProblem(field="executed_at", message=message))
+            if order.kind is OrderKind.STOP and feedback.stopped_fen is None:
+                found.append(FieldProblem(field="stopped_fen", message="is needed: how much was stopped, in fen"))
+        case FeedbackResult.FAILURE:
+            if not (feedback.failure_cause or feedback.remark):
+                message = "is needed after a failure (technical), or else a remark (business)"
+                found.append(FieldProblem(field="failure_cause", message=message))
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from shared.access import fingerprint
-from shared.postgres import RawConnection
+from shared.postgres import Connection, RawConnection
 
 
 async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
@@ -48,7 +48,7 @@ async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
 
 
 async def add_key(
-    connection: RawConnection, bank: str, key: str, label: str, expires_at: datetime | None = None
+    connection: RawConnection | Connection, bank: str, key: str, label: str, expires_at: datetime | None = None
 ) -> None:
     """Let a bank in with one more key. A bank may have several, so that they can be changed one by one."""
     await connection.execute(
@@ -60,7 +60,7 @@ async def add_key(
     )
 
 
-async def revoke_keys(connection: RawConnection, bank: str, label: str) -> int:
+async def revoke_keys(connection: RawConnection | Connection, bank: str, label: str) -> int:
     """Revoke a bank's keys with this label; return how many there were."""
     rows = await connection.fetch(
         "update bank_key set revoked_at = now() where bank = $1 and label = $2 and revoked_at is null returning 1",

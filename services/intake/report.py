@@ -1,13 +1,14 @@
 """A bank's report: its shape, what makes it acceptable, and what goes on the wire."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.intake.identity import Account, Code, FreeText, Name, Phone, ResidentId, age_on, passes_luhn
 from shared.errors import FieldProblem
@@ -18,15 +19,25 @@ from shared.privacy import Seal, Tokens
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 LATE_AFTER: Final = timedelta(days=30)
 MOST_CUES: Final = 50
+DATE_AND_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]")
+EARLIEST_YEAR: Final = 1900
+LATEST_YEAR: Final = 2999
 
 
 def _as_text(value: object) -> object:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be a time with an offset, as text (RFC 3339)")  # noqa: TRY004 - pydantic's way
-    return value
+    if isinstance(value, datetime) or (isinstance(value, str) and DATE_AND_TIME.match(value)):
+        return value
+    raise ValueError("must be a time with an offset, as text (RFC 3339)")
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_text)]
+def _near(moment: datetime) -> datetime:
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise ValueError(f"must lie in the years {EARLIEST_YEAR} to {LATEST_YEAR}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_text), AfterValidator(_near)]
+"""A point in time that any of the services can store, whatever its offset; a bare number is no time."""
 
 
 class Strict(BaseModel):
@@ -72,7 +83,7 @@ class Report(Strict):
     transfer: Transfer
     payer: Payer
     payee: Payee
-    cues: Annotated[list[Code], Field(max_length=MOST_CUES)] = []
+    cues: Annotated[tuple[Code, ...], Field(max_length=MOST_CUES)] = ()
     note: FreeText = ""
 
 
@@ -103,6 +114,8 @@ def problems(report: Report, bank: str, reference: Reference, now: datetime) -> 
             found.append(FieldProblem(field=f"cues.{place}", message="is not a cue that we know"))
     if report.observed_at > now + CLOCKS_MAY_DIFFER:
         found.append(FieldProblem(field="observed_at", message="is more than 5 minutes ahead of our clock"))
+    if report.payer.id_number and age_on(report.payer.id_number, report.observed_at.date()) < 0:
+        found.append(FieldProblem(field="payer.id_number", message="holds a date of birth that is still to come"))
     return found
 
 

@@ -28,7 +28,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery that is to be tried now."""
+    """A delivery that is to be tried now. `removed`: its webhook was, while the alert was on its way to it."""
 
     alert_id: UUID
     webhook_id: UUID
@@ -37,6 +37,7 @@ class Due:
     sealed_secret: str
     facts: dict[str, Any]
     created_at: datetime
+    removed: bool
 
 
 async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
@@ -104,7 +105,8 @@ async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
             )
             returning alert_id, webhook_id, attempts
         )
-        select t.alert_id, t.webhook_id, t.attempts, w.url, w.sealed_secret, a.facts, a.created_at
+        select t.alert_id, t.webhook_id, t.attempts, w.url, w.sealed_secret, a.facts, a.created_at,
+               w.removed_at is not null as removed
         from taken t join webhook w on w.id = t.webhook_id join alert a on a.id = t.alert_id
         """,
         most,
@@ -113,9 +115,7 @@ async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
     return [Due(**{**dict(row), "facts": json.loads(row["facts"])}) for row in rows]
 
 
-async def settle(
-    pool: Pool, due: Due, state: str, reason: str | None, again_in_seconds: float
-) -> None:
+async def settle(pool: Pool, due: Due, state: str, reason: str | None, again_in_seconds: float) -> None:
     """Write how a try ended: delivered, dead, or pending again after a while."""
     await pool.execute(
         """

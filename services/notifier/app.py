@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from services.notifier import consumers, store
+from services.notifier import consumers, people_store
 from services.notifier.clock import Deadlines
 from services.notifier.delivery import Courier
 from services.notifier.metrics import Metrics
+from services.notifier.people_store import Officer
 from services.notifier.routes import Door, bodies, routes
-from services.notifier.store import Officer
 from services.notifier.stream import AlertStream
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
@@ -72,12 +72,10 @@ def build(settings: Settings | None = None) -> FastAPI:
             stack.push_async_callback(courier.close)
 
             async def look_up(sha256: bytes) -> Officer | None:
-                return await store.officer_of_token(chain.pool, sha256)
+                return await people_store.officer_of_token(chain.pool, sha256)
 
             officers = Doorkeeper(look_up, OFFICER_TOKEN, BANK_KEY)
-            doors.append(
-                Door(chain.pool, chain.relay, officers, identity, settings.narrative(), stream, metrics)
-            )
+            doors.append(Door(chain.pool, chain.relay, officers, identity, settings.narrative(), stream, metrics))
             chains.append(chain)
             yield
 

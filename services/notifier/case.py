@@ -43,13 +43,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a case's timeline. `text` is read by officers and holds masked facts only."""
+    """One line of a case's timeline. `text` is read by officers and holds masked facts only.
+
+    `told_by` is the id of the event that tells it, where the event may come again.
+    """
 
     case_id: UUID
     at: datetime
     kind: str
     actor: str
     text: str
+    told_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.notifier import case, money_store, order, store
+from services.notifier import case, money_store, order, people_store, store
 from services.notifier.case import Case, Entry
 from services.notifier.order import ApplicationType, Order, Transfer
+from services.notifier.people_store import Officer
 from services.notifier.requests import Closing, Ordering
-from services.notifier.store import Officer
 from shared.errors import FieldProblem, conflict, invalid, not_found
 from shared.events import (
-    DispositionOutcome,
     Finding,
     OrderChanged,
     OrderKind,
@@ -75,8 +74,9 @@ async def give_order(
     async with pool.acquire() as connection, connection.transaction():
         before = await _seen(connection, officer, case_id)
         on_account = await money_store.orders_on(connection, before.payee_token)
-        order.refuse_unlawful(asked.kind, before, on_account)
-        given, event = await _order(connection, identity, officer, before, asked, now)
+        order.refuse_unlawful(asked.kind, before, on_account, now)
+        held = order.held_in(case_id, on_account, now)
+        given, event = await _order(connection, identity, officer, before, held, asked, now)
         after, entries = replace(before, version=before.version + 1), [_ordered(given, officer, now)]
         if taken_on := case.acknowledge(before, officer.id, now):
             after, entries = taken_on, [_acknowledged(taken_on, officer, now), *entries]
@@ -88,8 +88,9 @@ async def give_order(
 async def _issue(
     connection: Connection, officer: Officer, given: Order, event: OrderChanged, reason: str
 ) -> list[Outgoing]:
-    await money_store.insert_order(connection, given, event)
-    await store.audit(connection, f"officer:{officer.name}", f"order_{given.kind.value}", given.id, reason)
+    if not await money_store.insert_order(connection, given, event):
+        raise conflict(order.WAITING)
+    await people_store.audit(connection, f"officer:{officer.name}", f"order_{given.kind.value}", given.id, reason)
     rows = [outgoing(event, given.id, awaits_answer=True)]
     await keep(connection, rows)
     return rows
@@ -104,16 +105,23 @@ def _ordered(given: Order, officer: Officer, now: datetime) -> Entry:
 
 
 async def _order(
-    connection: Connection, identity: Seal, officer: Officer, about: Case, asked: Ordering, now: datetime
+    connection: Connection,
+    identity: Seal,
+    officer: Officer,
+    about: Case,
+    held: Order | None,
+    asked: Ordering,
+    now: datetime,
 ) -> tuple[Order, OrderChanged]:
+    """Draw up an order. A release is of the stop that is `held`; a stop is of all money that was not averted."""
     verdicts = await store.sealed_reports(connection, about.id)
-    covered = [transfer for transfer in await _transfers(connection, verdicts) if transfer.amount_fen > transfer.averted_fen]
-    stops = asked.kind is OrderKind.STOP
-    amount = (asked.amount_fen or order.stop_amount(covered)) if stops else 0
-    if stops and not amount:
+    transfers = [one for one in await _transfers(connection, verdicts) if one.amount_fen > one.averted_fen]
+    covers = tuple(transfer.report_id for transfer in transfers)
+    first = next((verdict for verdict in verdicts if verdict.report.report_id in covers), verdicts[0])
+    released = held if asked.kind is OrderKind.RELEASE_STOP else None
+    amount = released.amount_fen if released else asked.amount_fen or order.stop_amount(transfers)
+    if not amount:
         raise conflict("All money of this case was averted at the counter, so there is nothing to stop.")
-    held = [one for one in await money_store.orders_on(connection, about.payee_token) if one.holds()]
-    first = verdicts[0]
     given = Order(
         id=new_id(),
         version=1,
@@ -122,9 +130,9 @@ async def _order(
         kind=asked.kind,
         status=OrderStatus.PENDING,
         bank=first.report.payee_bank,
-        amount_fen=amount if stops else held[-1].amount_fen,
-        covers=tuple(transfer.report_id for transfer in covered),
-        original_application_id=first.report.report_id if stops else held[-1].id,
+        amount_fen=amount,
+        covers=covers,
+        original_application_id=released.id if released else first.report.report_id,
         ordered_by=officer.id,
         ordered_at=now,
     )
@@ -156,16 +164,9 @@ def _event(
 
 
 async def _transfers(connection: Connection, verdicts: Sequence[VerdictReached]) -> list[Transfer]:
-    ids = [verdict.report.report_id for verdict in verdicts]
-    averted = {
-        row["report_id"]: row["amount_fen"]
-        for row in await money_store.dispositions_of(connection, ids)
-        if row["outcome"] == DispositionOutcome.CANCELLED.value
-    }
-    return [
-        Transfer(verdict.report.report_id, verdict.report.amount_fen, averted.get(verdict.report.report_id, 0))
-        for verdict in verdicts
-    ]
+    reports = [verdict.report for verdict in verdicts]
+    averted = await money_store.averted_fen(connection, [report.report_id for report in reports])
+    return [Transfer(report.report_id, report.amount_fen, averted.get(report.report_id, 0)) for report in reports]
 
 
 def _people(first: VerdictReached, given: Order, officer: Officer, asked: Ordering, identity: Seal) -> str:
@@ -200,9 +201,10 @@ async def close(
             raise conflict("An order of this case is waiting for the bank's answer; close the case after it.")
         entries = [_closed(after, officer, now)]
         rows: list[Outgoing] = []
-        if closing.finding is Finding.UNFOUNDED and any(one.holds() for one in mine):
+        held = order.held_in(case_id, mine, now)
+        if closing.finding is Finding.UNFOUNDED and held:
             release = Ordering(kind=OrderKind.RELEASE_STOP, reason=closing.reason)
-            given, event = await _order(connection, identity, officer, before, release, now)
+            given, event = await _order(connection, identity, officer, before, held, release, now)
             rows += await _issue(connection, officer, given, event, closing.reason)
             entries.append(_ordered(given, officer, now))
         reports = await store.reports_in(connection, [case_id])
@@ -233,7 +235,7 @@ async def unmask(pool: Pool, identity: Seal, officer: Officer, case_id: UUID, re
     """Return the people of a case's reports in clear, and record who looked and why."""
     async with pool.acquire() as connection, connection.transaction():
         await _seen(connection, officer, case_id)
-        await store.audit(connection, f"officer:{officer.name}", "unmasked", case_id, reason)
+        await people_store.audit(connection, f"officer:{officer.name}", "unmasked", case_id, reason)
         verdicts = await store.sealed_reports(connection, case_id)
     opened = []
     for verdict in verdicts:

@@ -6,6 +6,7 @@ before the call; whoever dies in the middle leaves the delivery due again, with 
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
@@ -21,27 +22,39 @@ from shared.privacy import Seal, SealBrokenError
 
 log = structlog.get_logger()
 
-LOOK_EVERY_SECONDS: Final = 0.5
 LEASE_SECONDS: Final = 30.0
 AT_ONCE: Final = 32
-LONGEST_WAIT_SECONDS: Final = 300.0
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 
 
-def wait_after(attempts: int) -> float:
-    """Seconds to the next try: 1, 2, 4 … up to five minutes."""
-    return float(min(2 ** min(attempts - 1, 20), LONGEST_WAIT_SECONDS))
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast and how patient a courier is, in seconds."""
+
+    look_every: float = 0.5
+    timeout: float = 5.0
+    first_wait: float = 1.0
+    longest_wait: float = 300.0
+
+
+def wait_after(attempts: int, pace: Pace) -> float:
+    """Seconds to the next try: twice as long each time, up to the longest wait."""
+    return float(min(pace.first_wait * 2 ** min(attempts - 1, 20), pace.longest_wait))
+
+
+PACE: Final = Pace()
 
 
 class Courier:
     """Delivers alerts to webhooks. Several may work side by side, here or in other replicas."""
 
-    def __init__(self, pool: Pool, identity: Seal, metrics: Metrics) -> None:
+    def __init__(self, pool: Pool, identity: Seal, metrics: Metrics, pace: Pace = PACE) -> None:
         self._pool = pool
         self._identity = identity
         self._metrics = metrics
+        self._pace = pace
         self._wake = asyncio.Event()
-        self._client = httpx2.AsyncClient(timeout=webhook.TIMEOUT_SECONDS, follow_redirects=False)
+        self._client = httpx2.AsyncClient(timeout=pace.timeout, follow_redirects=False)
         self._task: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -65,7 +78,7 @@ class Courier:
     async def _work(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), self._pace.look_every)
             self._wake.clear()
             try:
                 while room := AT_ONCE - len(self._running):
@@ -82,15 +95,20 @@ class Courier:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("delivery_failed", exc_info=error)  # it is due again after the lease
 
     async def _deliver(self, due: Due) -> None:
-        try:
-            secret = self._identity.open(due.sealed_secret, str(due.webhook_id))
-            outcome = await webhook.post(self._client, due.url, secret, due.alert_id, due.facts)
-        except SealBrokenError:
-            outcome = Dead("the webhook's secret cannot be opened")
+        outcome = Dead("webhook removed") if due.removed else await self._try(due)
         with suppress(*TRANSIENT):  # then it is due again after the lease, with the same id
             await self._write_down(due, outcome)
+
+    async def _try(self, due: Due) -> webhook.Outcome:
+        try:
+            secret = self._identity.open(due.sealed_secret, str(due.webhook_id))
+        except SealBrokenError:
+            return Dead("the webhook's secret cannot be opened")
+        return await webhook.post(self._client, due.url, secret, due.alert_id, due.facts, self._pace.timeout)
 
     async def _write_down(self, due: Due, outcome: webhook.Outcome) -> None:
         age = datetime.now(UTC) - due.created_at
@@ -101,7 +119,7 @@ class Courier:
                 await alert_store.settle(self._pool, due, "delivered", None, 0)
                 self._metrics.stage.labels("alert_to_delivered").observe(age.total_seconds())
             case Retry(reason):
-                await alert_store.settle(self._pool, due, "pending", reason, wait_after(due.attempts))
+                await alert_store.settle(self._pool, due, "pending", reason, wait_after(due.attempts, self._pace))
             case Dead(reason):
                 log.error("delivery_dead", webhook=str(due.webhook_id), reason=reason)
                 await alert_store.settle(self._pool, due, "dead", reason, 0)

@@ -3,15 +3,16 @@
 Each returns the events it has promised; the caller hands them to the relay once the transaction is through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.notifier import alert, alert_store, case, ledger, money_store, order, store
+from services.notifier import alert, alert_store, case, ledger, money_store, order, people_store, store
 from services.notifier.alert_store import Alert
 from services.notifier.case import MACHINE, Alerting, Case, Entry, Placed, Placement
 from services.notifier.clock import Deadlines
+from services.notifier.ledger import Book
 from services.notifier.order import Order
 from shared.events import (
     DispositionCounted,
@@ -19,20 +20,28 @@ from shared.events import (
     DispositionRecorded,
     FeedbackContradicted,
     FeedbackReceived,
+    FeedbackResult,
     Level,
     OrderChanged,
     OrderKind,
     OrderStatus,
+    ReportsCounted,
     VerdictReached,
 )
 from shared.money import yuan
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
-from shared.postgres import Connection, Pool
+from shared.postgres import Connection, Pool, Row
 from shared.privacy import Seal
+
+Line = tuple[UUID, ledger.Entry]
+"""An entry to be booked, and the event that is its cause."""
 
 
 class UnknownOrderError(Exception):
-    """A feedback names an order that the database does not know: was it restored to an earlier point?"""
+    """A feedback names an order or a case that the database does not know.
+
+    Look whether the database was restored to an earlier point; its record lies in the dead letters.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +58,51 @@ async def take_verdicts(
 ) -> Taken:
     """Count new reports, open or join cases for those at alert level, and alert the units in charge.
 
-    A verdict that was taken before is answered with its case as it stands.
+    A verdict that was taken before is answered with its case as it stands. Raises `OpenedMeanwhileError`.
     """
     by_report = {verdict.report.report_id: verdict for verdict in verdicts}
     async with pool.acquire() as connection, connection.transaction():
         branches = sorted({verdict.report.branch for verdict in by_report.values()})
-        units = await store.units_of_branches(connection, branches)
+        units = await people_store.units_of_branches(connection, branches)
         fresh = await store.insert_reports(connection, list(by_report.values()), units)
         new = [verdict for report_id, verdict in by_report.items() if report_id in fresh]
         rows = await _answer_again(connection, [report_id for report_id in by_report if report_id not in fresh])
         placement = await _place(connection, identity, deadlines, new, units, now)
         if placement.reports:
             rows += await _announce(connection, placement.cases())
-        await keep(connection, rows)
-        await money_store.book_reported(connection, new, units)
-        counted = await _count_dispositions(connection, [verdict.report.report_id for verdict in new], now)
+        rows += _counted(list(by_report), await store.reports_in_cases(connection, list(by_report)))
+        lines, counted = await _count(connection, [verdict.report.report_id for verdict in new], now)
+        await money_store.book(connection, [*_reported(new, units), *lines])
+        await keep(connection, rows + counted)
     return Taken(new, placement.reports, rows + counted)
+
+
+def _reported(verdicts: Sequence[VerdictReached], units: Mapping[str, tuple[str, str]]) -> list[Line]:
+    return [
+        (
+            verdict.report.report_id,
+            ledger.Entry(
+                ledger.Kind.REPORTED,
+                verdict.report.amount_fen,
+                verdict.report.bank,
+                units[verdict.report.branch][0],
+                verdict.report.report_id,
+            ),
+        )
+        for verdict in verdicts
+    ]
 
 
 async def _answer_again(connection: Connection, report_ids: Sequence[UUID]) -> list[Outgoing]:
     if not report_ids:
         return []
     return await _announce(connection, await store.cases_of_reports(connection, report_ids))
+
+
+def _counted(report_ids: Sequence[UUID], in_cases: set[UUID]) -> list[Outgoing]:
+    """Answer the reports that no case answers for."""
+    others = sorted(set(report_ids) - in_cases)
+    return [outgoing(ReportsCounted(report_ids=tuple(others)), new_id())] if others else []
 
 
 async def _announce(connection: Connection, cases: Sequence[Case]) -> list[Outgoing]:
@@ -119,7 +151,10 @@ async def count_dispositions(pool: Pool, events: Sequence[DispositionRecorded], 
     """Let the ledger know how visits ended. One whose report is not known yet waits for its verdict."""
     async with pool.acquire() as connection, connection.transaction():
         await money_store.insert_dispositions(connection, events)
-        return await _count_dispositions(connection, [event.report_id for event in events], now)
+        lines, rows = await _count(connection, [event.report_id for event in events], now)
+        await money_store.book(connection, lines)
+        await keep(connection, rows)
+    return rows
 
 
 OUTCOME_TEXT = {
@@ -129,28 +164,40 @@ OUTCOME_TEXT = {
 }
 
 
-async def _count_dispositions(connection: Connection, report_ids: Sequence[UUID], now: datetime) -> list[Outgoing]:
-    rows: list[Outgoing] = []
-    found = await money_store.dispositions_of(connection, report_ids) if report_ids else []
-    for row in found:
-        if row["case_id"] is not None:
-            await store.locked_case(connection, row["case_id"])
-        booked = await _settle_money(connection, row["case_id"], row["report_id"], row["id"])
-        if booked and row["case_id"] is not None:
-            text = f"柜面处置：{OUTCOME_TEXT[DispositionOutcome(row['outcome'])]}，{yuan(row['amount_fen'])} 元"
-            await store.write_timeline(connection, [Entry(row["case_id"], now, "disposition", MACHINE, text)])
-        event = DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
-        rows.append(outgoing(event, new_id()))
-    await keep(connection, rows)
-    return rows
+async def _count(
+    connection: Connection, report_ids: Sequence[UUID], now: datetime
+) -> tuple[list[Line], list[Outgoing]]:
+    """Tell the cases of these reports how the visits ended; return what is to be booked and said for it."""
+    cases = await store.locked_cases_of(connection, report_ids)
+    found = await money_store.dispositions_of(connection, report_ids, [one.id for one in cases])
+    if not found:
+        return [], []
+    books = await money_store.books(connection, cases, [row["report_id"] for row in found if not row["case_id"]])
+    await store.tell(connection, [_disposition_entry(row, now) for row in found if row["case_id"]])
+    events = [
+        DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
+        for row in found
+    ]
+    return _lines(books, found), [outgoing(event, new_id()) for event in events]
 
 
-async def _settle_money(connection: Connection, case_id: UUID | None, report_id: UUID, cause: UUID) -> bool:
-    """Bring the ledger to what the facts say; return whether anything was booked."""
-    reports, stops, booked = await money_store.money_facts(connection, case_id, report_id)
-    lines = ledger.entries(reports, stops, booked, case_id)
-    await money_store.book(connection, [(cause, line) for line in lines])
-    return bool(lines)
+def _lines(books: Sequence[Book], dispositions: Sequence[Row]) -> list[Line]:
+    """Name the cause of each entry: the report's own disposition, else one of the case.
+
+    One that was a cause before is none again, since the same cause books the same money once.
+    """
+    own = {row["report_id"]: row["id"] for row in dispositions if not row["booked"]}
+    of_case = {row["case_id"]: row["id"] for row in dispositions if not row["booked"]}
+    return [
+        (own.get(entry.report_id) or of_case.get(book.case_id) or new_id(), entry)
+        for book in books
+        for entry in ledger.entries(book)
+    ]
+
+
+def _disposition_entry(row: Row, now: datetime) -> Entry:
+    text = f"柜面处置：{OUTCOME_TEXT[DispositionOutcome(row['outcome'])]}，{yuan(row['amount_fen'])} 元"
+    return Entry(row["case_id"], now, "disposition", MACHINE, text, told_by=row["id"])
 
 
 async def take_feedback(pool: Pool, feedback: FeedbackReceived, now: datetime) -> tuple[Order | None, list[Outgoing]]:
@@ -159,29 +206,44 @@ async def take_feedback(pool: Pool, feedback: FeedbackReceived, now: datetime) -
     Returns the order where this was news. Raises `UnknownOrderError`.
     """
     async with pool.acquire() as connection, connection.transaction():
-        locked = await store.locked_case(connection, feedback.case_id)
-        found = await money_store.locked_order(connection, feedback.order_id)
-        if locked is None or found is None:
+        about = await _locked_case(connection, feedback.case_id)
+        on_account = await money_store.orders_on(connection, about.payee_token)
+        before = next((one for one in on_account if one.id == feedback.order_id), None)
+        if before is None:
             raise UnknownOrderError
-        before, event = found
-        if before.status is not OrderStatus.PENDING:
+        event = await money_store.event_of(connection, before.id)
+        if before.status is OrderStatus.PENDING:
+            after = order.answered(before, feedback)
+            rows = await _apply(connection, about, after, _order_event(event, after), now)
+        else:
+            after = None
             rows = [outgoing(event.model_copy(update={"answers": feedback.feedback_id}), new_id())]
-            await keep(connection, rows)
-            return None, rows
-        after = order.answered(before, feedback)
-        said = _order_event(event, after)
-        await money_store.update_order(connection, after, said)
-        await answered(connection, [after.id])
-        if after.kind is OrderKind.RELEASE_STOP and after.status is OrderStatus.EXECUTED:
-            await money_store.mark_released(connection, after.case_id, after)
-        reports = await store.reports_in(connection, [after.case_id])
-        await _settle_money(connection, after.case_id, reports[after.case_id][0], feedback.feedback_id)
-        await store.write_timeline(connection, [_feedback_entry(after, feedback, now)])
-        changed = replace(locked, version=locked.version + 1)
-        await store.update_cases(connection, [changed])
-        rows = [outgoing(said, new_id()), outgoing(case.changed(changed, reports[after.case_id]), new_id())]
         await keep(connection, rows)
     return after, rows
+
+
+async def _locked_case(connection: Connection, case_id: UUID) -> Case:
+    found = await store.locked_case(connection, case_id)
+    if found is None:
+        raise UnknownOrderError
+    return found
+
+
+async def _apply(
+    connection: Connection, about: Case, after: Order, said: OrderChanged, now: datetime
+) -> list[Outgoing]:
+    """Write an answered order down, with what follows for the case and the money."""
+    await money_store.update_order(connection, after, said)
+    await answered(connection, [after.id])
+    if after.kind is OrderKind.RELEASE_STOP and after.status is OrderStatus.EXECUTED:
+        await money_store.mark_released(connection, after.case_id, after)
+    [book] = await money_store.books(connection, [about], [])
+    cause = after.feedback_id or after.id
+    await money_store.book(connection, [(cause, entry) for entry in ledger.entries(book)])
+    await store.write_timeline(connection, [_feedback_entry(after, now)])
+    changed = replace(about, version=about.version + 1)
+    await store.update_cases(connection, [changed])
+    return [outgoing(said, new_id()), *await _announce(connection, [changed])]
 
 
 def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
@@ -195,12 +257,12 @@ def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
     )
 
 
-def _feedback_entry(after: Order, feedback: FeedbackReceived, now: datetime) -> Entry:
+def _feedback_entry(after: Order, now: datetime) -> Entry:
     match (after.status, after.kind):
         case (OrderStatus.EXECUTED, OrderKind.STOP):
-            text = f"银行反馈：已止付 {yuan(feedback.stopped_fen or 0)} 元"
-            if feedback.balance_before_fen is not None:
-                text += f"（止付前余额 {yuan(feedback.balance_before_fen)} 元）"
+            text = f"银行反馈：已止付 {yuan(after.stopped_fen or 0)} 元"
+            if after.balance_before_fen is not None:
+                text += f"（止付前余额 {yuan(after.balance_before_fen)} 元）"
         case (OrderStatus.EXECUTED, _):
             text = "银行反馈：已解除止付"
         case _:
@@ -209,12 +271,13 @@ def _feedback_entry(after: Order, feedback: FeedbackReceived, now: datetime) -> 
 
 
 async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> None:
-    """Put a contradicting answer where the officers see it."""
-    said = "已执行" if event.result.value == "success" else "未执行"
+    """Put a contradicting answer where the officers see it, once. Raises `UnknownOrderError`."""
+    said = "已执行" if event.result is FeedbackResult.SUCCESS else "未执行"
     amount = f"，金额 {yuan(event.stopped_fen)} 元" if event.stopped_fen is not None else ""
     text = f"需人工复核：银行对同一指令的反馈前后不一致，后一次称{said}{amount}"
     async with pool.acquire() as connection, connection.transaction():
-        entry = Entry(event.case_id, now, "contradiction", f"bank:{event.bank}", text)
-        await store.write_timeline(connection, [entry])
-
-
+        about = await _locked_case(connection, event.case_id)
+        actor = f"bank:{event.bank}"
+        await store.tell(
+            connection, [Entry(about.id, now, "contradiction", actor, text, told_by=event.contradiction_id)]
+        )

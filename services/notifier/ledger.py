@@ -71,16 +71,34 @@ class Entry:
 
 
 Account = tuple[Kind, UUID | None]
-"""A kind of money of one report, or (without a report) of the case as a whole."""
+"""A kind of money of one report, or (without a report) of the book as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is known and booked of a case, or of one report that is in none.
+
+    `bank` and `unit` own the money that is no single report's; they never change, or a correction would be
+    booked under other labels than what it corrects.
+    """
+
+    case_id: UUID | None
+    bank: str
+    unit: str
+    reports: Sequence[ReportFacts]
+    stops: Sequence[StopFacts]
+    booked: Mapping[Account, int]
 
 
 def held_fen(stop: StopFacts, reports: Mapping[UUID, ReportFacts]) -> int:
     """What one stop holds: capped by the balance before it and by the order.
 
-    Money that turned out to be averted never left the counter, so an order for it cannot have held it.
+    Money that was averted never left the counter, so a stop cannot have held it, whether the order was
+    given before the customer cancelled (and is for all of it) or after (and is for the rest).
     """
-    averted = sum(reports[report_id].averted_fen for report_id in stop.covers if report_id in reports)
-    caps = [stop.stopped_fen, stop.ordered_fen - averted]
+    covered = [reports[report_id] for report_id in stop.covers if report_id in reports]
+    asked = max(stop.ordered_fen, sum(report.amount_fen for report in covered))
+    caps = [stop.stopped_fen, stop.ordered_fen, asked - sum(report.averted_fen for report in covered)]
     if stop.balance_before_fen is not None:
         caps.append(stop.balance_before_fen)
     return max(0, min(caps))
@@ -104,23 +122,23 @@ def due(reports: Sequence[ReportFacts], stops: Sequence[StopFacts]) -> Counter[A
     return amounts
 
 
-def entries(
-    reports: Sequence[ReportFacts], stops: Sequence[StopFacts], booked: Mapping[Account, int], case_id: UUID | None
-) -> list[Entry]:
-    """Return the entries that bring what is booked to what is due.
-
-    `reports` begin with the one that opened the case; its bank and unit stand for the case's own money.
-    Without a case there is one report, and all its money is booked under it.
-    """
-    owner = reports[0]
-    by_id = {report.report_id: report for report in reports}
+def entries(book: Book) -> list[Entry]:
+    """Return the entries that bring what is booked to what is due."""
+    by_id = {report.report_id: report for report in book.reports}
     lines = []
-    wanted = due(reports, stops)
-    for account in sorted(wanted.keys() | booked.keys(), key=str):
-        fen = wanted[account] - booked.get(account, 0)
+    wanted = due(book.reports, book.stops)
+    for account in sorted(wanted.keys() | book.booked.keys(), key=str):
+        fen = wanted[account] - book.booked.get(account, 0)
         if fen:
-            kind, report_id = account
-            whose = by_id[report_id] if report_id else owner
-            of_report = report_id or (None if case_id else owner.report_id)
-            lines.append(Entry(kind, fen, whose.bank, whose.unit, of_report, None if of_report else case_id))
+            lines.append(_entry(book, account, fen, by_id))
     return lines
+
+
+def _entry(book: Book, account: Account, fen: int, reports: Mapping[UUID, ReportFacts]) -> Entry:
+    kind, report_id = account
+    if report_id is not None:
+        report = reports[report_id]
+        return Entry(kind, fen, report.bank, report.unit, report_id=report_id)
+    if book.case_id is not None:
+        return Entry(kind, fen, book.bank, book.unit, case_id=book.case_id)
+    return Entry(kind, fen, book.bank, book.unit, report_id=book.reports[0].report_id)

@@ -31,34 +31,47 @@ class Metrics(RuntimeMetrics):
             registry=self.registry,
         )
         self.acknowledgements = Counter(
-            "lanjie_acknowledgements_total", "Cases taken on: who is in time?", ["unit", "in_time"],
+            "lanjie_acknowledgements_total",
+            "Cases taken on: who is in time?",
+            ["unit", "in_time"],
             registry=self.registry,
         )
         self.orders = Counter(
             "lanjie_orders_total", "Orders given, by kind and bank", ["kind", "bank"], registry=self.registry
         )
         self.answers = Counter(
-            "lanjie_order_answers_total", "Orders answered by the bank: executed or failed?", ["kind", "bank", "status"],
+            "lanjie_order_answers_total",
+            "Orders answered by the bank: executed or failed?",
+            ["kind", "bank", "status"],
             registry=self.registry,
         )
         self.closed = Counter(
-            "lanjie_cases_closed_total", "Cases closed, by finding: do the rules judge well?", ["unit", "finding"],
+            "lanjie_cases_closed_total",
+            "Cases closed, by finding: do the rules judge well?",
+            ["unit", "finding"],
             registry=self.registry,
         )
         self.deliveries = Counter(
-            "lanjie_deliveries_total", "Tries to deliver an alert to a webhook, by outcome", ["outcome"],
+            "lanjie_deliveries_total",
+            "Tries to deliver an alert to a webhook, by outcome",
+            ["outcome"],
             registry=self.registry,
         )
         self.waiting = Gauge(
             "lanjie_deliveries_waiting", "Alerts not yet delivered to their webhooks", registry=self.registry
         )
         self.refused = Counter(
-            "lanjie_requests_refused_total", "Requests refused, by status: who sends what we cannot take?", ["status"],
+            "lanjie_requests_refused_total",
+            "Requests refused, by status: who sends what we cannot take?",
+            ["status"],
             registry=self.registry,
         )
         self.stage = Histogram(
-            "lanjie_stage_seconds", "How long a stage of the chain took: where does the golden time go?", ["stage"],
-            buckets=STAGE_BUCKETS, registry=self.registry,
+            "lanjie_stage_seconds",
+            "How long a stage of the chain took: where does the golden time go?",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
         )
 
     async def refresh_all(self, runtime: Runtime) -> None:

@@ -1,12 +1,13 @@
 """notifier's SQL for orders, dispositions and the ledger."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from services.notifier.ledger import Account, Entry, Kind, ReportFacts, StopFacts
+from services.notifier.case import Case
+from services.notifier.ledger import Account, Book, Entry, Kind, ReportFacts, StopFacts
 from services.notifier.order import Order
-from shared.events import DispositionOutcome, DispositionRecorded, OrderChanged, OrderKind, OrderStatus, VerdictReached
+from shared.events import DispositionOutcome, DispositionRecorded, OrderChanged, OrderKind, OrderStatus
 from shared.outbox import new_id
 from shared.postgres import Connection, Pool, Row
 
@@ -33,7 +34,7 @@ async def insert_dispositions(connection: Connection, events: Sequence[Dispositi
         """
         insert into disposition (id, report_id, outcome, amount_fen, recorded_at)
         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[])
-        on conflict do nothing
+        order by 2 on conflict do nothing
         """,
         [event.disposition_id for event in events],
         [event.report_id for event in events],
@@ -43,15 +44,29 @@ async def insert_dispositions(connection: Connection, events: Sequence[Dispositi
     )
 
 
-async def dispositions_of(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
-    """Return the dispositions of those of the reports that are known, with the case each is in."""
+async def averted_fen(connection: Connection, report_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return what was averted of reports; those of which nothing was are left out."""
+    rows = await connection.fetch(
+        "select report_id, amount_fen from disposition where report_id = any($1::uuid[]) and outcome = 'cancelled'",
+        list(report_ids),
+    )
+    return {row["report_id"]: row["amount_fen"] for row in rows}
+
+
+async def dispositions_of(
+    connection: Connection, report_ids: Sequence[UUID], locked_cases: Sequence[UUID]
+) -> list[Row]:
+    """Return the dispositions of the reports that are in one of the cases or in none, and whether they were booked."""
     return await connection.fetch(
         """
-        select d.id, d.report_id, r.case_id, d.outcome, d.amount_fen
+        select d.id, d.report_id, r.case_id, d.outcome, d.amount_fen,
+               exists (select from ledger where cause = d.id) as booked
         from disposition d join report r on r.id = d.report_id
-        where d.report_id = any($1::uuid[]) order by r.case_id, d.report_id
+        where d.report_id = any($1::uuid[]) and (r.case_id is null or r.case_id = any($2::uuid[]))
+        order by r.case_id, d.report_id
         """,
         list(report_ids),
+        list(locked_cases),
     )
 
 
@@ -64,22 +79,20 @@ async def orders_on(connection: Connection, payee_token: str) -> list[Order]:
     return [order_of(row) for row in rows]
 
 
-async def locked_order(connection: Connection, order_id: UUID) -> tuple[Order, OrderChanged] | None:
-    """Lock and return an order and its latest event."""
-    row = await connection.fetchrow(
-        f"select {ORDER_FIELDS}, event from bank_order where id = $1 for update",  # noqa: S608
-        order_id,
-    )
-    return (order_of(row), OrderChanged.model_validate_json(row["event"])) if row else None
+async def event_of(connection: Connection, order_id: UUID) -> OrderChanged:
+    """Return the latest event of an order the caller has locked."""
+    event = await connection.fetchval("select event from bank_order where id = $1", order_id)
+    return OrderChanged.model_validate_json(event)
 
 
-async def insert_order(connection: Connection, order: Order, event: OrderChanged) -> None:
-    """Write a new order."""
-    await connection.execute(
+async def insert_order(connection: Connection, order: Order, event: OrderChanged) -> bool:
+    """Write a new order; return whether it could be: an account has one order of a kind pending at a time."""
+    inserted = await connection.fetchval(
         """
         insert into bank_order (id, version, case_id, payee_token, kind, status, bank, amount_fen, covers,
                                 original_application_id, ordered_by, ordered_at, event)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        on conflict (payee_token, kind) where status = 'pending' do nothing returning true
         """,
         order.id,
         order.version,
@@ -95,6 +108,7 @@ async def insert_order(connection: Connection, order: Order, event: OrderChanged
         order.ordered_at,
         event.model_dump_json().encode(),
     )
+    return bool(inserted)
 
 
 async def update_order(connection: Connection, order: Order, event: OrderChanged) -> None:
@@ -131,38 +145,58 @@ async def mark_released(connection: Connection, case_id: UUID, release: Order) -
     )
 
 
-async def money_facts(
-    connection: Connection, case_id: UUID | None, report_id: UUID
-) -> tuple[list[ReportFacts], list[StopFacts], Counter[Account]]:
-    """Return what the ledger is computed from: the reports, the confirmed stops, and what is booked.
-
-    With a case: all of it, the opening report first. Without: the one report.
-    """
+async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[UUID]) -> list[Book]:
+    """Return what the ledger is computed from, of cases the caller has locked and of reports that are in none."""
+    case_ids = [case.id for case in cases]
     reports = await connection.fetch(
         """
-        select r.id, r.bank, r.unit, r.amount_fen, d.outcome, coalesce(d.amount_fen, 0) as disposition_fen
+        select r.id, r.case_id, r.bank, r.unit, r.amount_fen, d.outcome, coalesce(d.amount_fen, 0) as disposition_fen
         from report r left join disposition d on d.report_id = r.id
-        where r.case_id = $1 or r.id = $2 order by r.filed_at, r.id
+        where r.case_id = any($1::uuid[]) or r.id = any($2::uuid[]) order by r.filed_at, r.id
         """,
-        case_id,
-        report_id,
+        case_ids,
+        list(loose),
     )
-    orders = await connection.fetch(
+    stops = await connection.fetch(
         f"""
         select {ORDER_FIELDS} from bank_order
-        where case_id = $1 and kind = 'stop' and status = 'executed' order by id
-        """,  # noqa: S608
-        case_id,
+        where case_id = any($1::uuid[]) and kind = 'stop' and status = 'executed' order by id
+        """,  # noqa: S608 - constant field list
+        case_ids,
     )
     booked = await connection.fetch(
         """
-        select kind, report_id, sum(fen)::bigint as fen from ledger
-        where (case_id = $1 or report_id = any($2::uuid[])) and kind <> 'reported' group by kind, report_id
+        select kind, case_id, report_id, sum(fen)::bigint as fen from ledger
+        where (case_id = any($1::uuid[]) or report_id = any($2::uuid[])) and kind <> 'reported'
+        group by kind, case_id, report_id
         """,
-        case_id,
+        case_ids,
         [row["id"] for row in reports],
     )
-    return [_report_facts(row) for row in reports], [_stop_facts(order_of(row)) for row in orders], _accounts(booked)
+    book_of = {row["id"]: row["case_id"] or row["id"] for row in reports}
+    reports_of = _grouped(reports, lambda row: book_of[row["id"]])
+    stops_of = _grouped(stops, lambda row: row["case_id"])
+    booked_of = _grouped(booked, lambda row: row["case_id"] or book_of[row["report_id"]])
+    owners: list[tuple[UUID, UUID | None, str, str]] = [(case.id, case.id, case.bank, case.unit) for case in cases]
+    owners += [(row["id"], None, row["bank"], row["unit"]) for row in reports if row["case_id"] is None]
+    return [
+        Book(
+            case_id,
+            bank,
+            unit,
+            [_report_facts(row) for row in reports_of[key]],
+            [_stop_facts(order_of(row)) for row in stops_of.get(key, ())],
+            _accounts(booked_of.get(key, ())),
+        )
+        for key, case_id, bank, unit in owners
+    ]
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Row], UUID]) -> dict[UUID, list[Row]]:
+    groups: dict[UUID, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
 def _report_facts(row: Row) -> ReportFacts:
@@ -189,25 +223,11 @@ def _accounts(rows: Sequence[Row]) -> Counter[Account]:
     return booked
 
 
-async def book_reported(
-    connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
-) -> None:
-    """Book the reported amounts of new reports."""
-    entries = [
-        Entry(
-            Kind.REPORTED,
-            verdict.report.amount_fen,
-            verdict.report.bank,
-            units[verdict.report.branch][0],
-            verdict.report.report_id,
-        )
-        for verdict in verdicts
-    ]
-    await book(connection, [(verdict.report.report_id, entry) for verdict, entry in zip(verdicts, entries, strict=True)])
-
-
 async def book(connection: Connection, entries: Sequence[tuple[UUID, Entry]]) -> None:
-    """Add entries, each with the event that caused it. The same cause books the same money once."""
+    """Add entries, each with the event that caused it. The same cause books the same money once.
+
+    Call it once a transaction: the totals are locked in order within a call, and two calls could deadlock.
+    """
     if not entries:
         return
     await connection.execute(

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
 from services.notifier.case import Case
 from services.notifier.clock import STOP_LASTS
-from shared.errors import Refusal, conflict
+from shared.errors import FieldProblem, conflict, invalid
 from shared.events import CaseStatus, FeedbackReceived, FeedbackResult, OrderKind, OrderStatus
 
 MOST_STOPS: Final = 2
 TWICE: Final = (
     "This account has been stopped twice; the law allows no third stop (银发〔2016〕86号). Decide on a freeze instead."
 )
+WAITING: Final = "An order of this kind on this account is waiting for the bank's answer."
 OFFERED: Final = (OrderKind.STOP, OrderKind.RELEASE_STOP)
 
 
@@ -55,9 +55,10 @@ class Order:
     answered_at: datetime | None = None
     released_at: datetime | None = None
 
-    def holds(self) -> bool:
-        """Whether this order stopped an account and nothing has released it since."""
-        return self.kind is OrderKind.STOP and self.status is OrderStatus.EXECUTED and self.released_at is None
+    def holds(self, now: datetime) -> bool:
+        """Whether this order stopped an account and neither a release nor the end of the 48 hours freed it since."""
+        stopped = self.kind is OrderKind.STOP and self.status is OrderStatus.EXECUTED
+        return stopped and self.released_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +70,28 @@ class Transfer:
     averted_fen: int
 
 
-def refuse_unlawful(kind: OrderKind, case: Case, account_orders: Sequence[Order]) -> None:
+def refuse_unlawful(kind: OrderKind, case: Case, account_orders: Sequence[Order], now: datetime) -> None:
     """Raise where the order would break a rule. `account_orders` are all orders ever on the payee account."""
     if kind not in OFFERED:
-        raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"Orders of kind {kind.value} are not offered yet; offered: stop, release_stop."
-        )
+        offered = ", ".join(OFFERED)
+        raise invalid(FieldProblem(field="kind", message=f"{kind.value} is not offered yet; offered: {offered}"))
     for order in account_orders:
         if order.kind is kind and order.status is OrderStatus.PENDING:
-            raise conflict(
-                "An order of this kind on this account is waiting for the bank's answer.", existing_id=str(order.id)
-            )
+            raise conflict(WAITING, existing_id=str(order.id))
     if kind is OrderKind.STOP:
         if case.status is CaseStatus.CLOSED:
             raise conflict("The case is closed; a stop needs an open case.")
         stops = [order for order in account_orders if order.kind is kind and order.status is not OrderStatus.FAILED]
         if len(stops) >= MOST_STOPS:
             raise conflict(TWICE)
-    elif not any(order.holds() for order in account_orders if order.case_id == case.id):
+    elif held_in(case.id, account_orders, now) is None:
         raise conflict("Nothing is held in this case, so there is nothing to release.")
+
+
+def held_in(case_id: UUID, account_orders: Sequence[Order], now: datetime) -> Order | None:
+    """Return the latest stop of a case that holds the account."""
+    held = [order for order in account_orders if order.case_id == case_id and order.holds(now)]
+    return held[-1] if held else None
 
 
 def stop_amount(transfers: Sequence[Transfer]) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import yaml
 
+from services.notifier import webhook
 from shared.access import fingerprint
 from shared.outbox import new_id
 from shared.postgres import RawConnection
@@ -25,41 +26,58 @@ async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
     vocabulary = yaml.safe_load((folder / "vocabulary.yaml").read_text(encoding="utf-8"))
     scam_types = vocabulary["scam_types"]
     paths = unit_paths(units)
-    ordered = sorted(units, key=lambda unit: int(unit["level"]))
     async with connection.transaction():
-        await connection.execute(
-            """
-            insert into unit (code, name, level, parent, path)
-            select * from unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[])
-            on conflict (code) do update
-            set name = excluded.name, level = excluded.level, parent = excluded.parent, path = excluded.path
-            """,
-            [unit["code"] for unit in ordered],
-            [unit["name"] for unit in ordered],
-            [int(unit["level"]) for unit in ordered],
-            [unit["parent"] or None for unit in ordered],
-            [paths[unit["code"]] for unit in ordered],
-        )
-        await connection.execute(
-            """
-            insert into branch (code, bank, name, unit) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
-            on conflict (code) do update set bank = excluded.bank, name = excluded.name, unit = excluded.unit
-            """,
-            [row["code"] for row in branches],
-            [row["bank"] for row in branches],
-            [row["name"] for row in branches],
-            [row["unit"] for row in branches],
-        )
-        await connection.execute(
-            """
-            insert into scam_type (code, name, version) select u.*, $3 from unnest($1::text[], $2::text[]) as u
-            on conflict (code) do update set name = excluded.name, version = excluded.version
-            """,
-            [scam["code"] for scam in scam_types],
-            [scam["name"] for scam in scam_types],
-            vocabulary["version"],
-        )
+        await _load_units(connection, units, paths)
+        await _load_branches(connection, branches)
+        await _load_scam_types(connection, scam_types, vocabulary["version"])
     return {"units": len(units), "branches": len(branches), "scam types": len(scam_types)}
+
+
+async def _load_units(connection: RawConnection, units: Sequence[Mapping[str, str]], paths: Mapping[str, str]) -> None:
+    ordered = sorted(units, key=lambda unit: int(unit["level"]))
+    await connection.execute(
+        """
+        insert into unit (code, name, level, parent, path)
+        select * from unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[])
+        on conflict (code) do update
+        set name = excluded.name, level = excluded.level, parent = excluded.parent, path = excluded.path
+        """,
+        [unit["code"] for unit in ordered],
+        [unit["name"] for unit in ordered],
+        [int(unit["level"]) for unit in ordered],
+        [unit["parent"] or None for unit in ordered],
+        [paths[unit["code"]] for unit in ordered],
+    )
+    for table in ("case_unit", "alert"):  # a unit that moved in the tree takes along what it sees
+        await connection.execute(
+            f"update {table} t set path = u.path from unit u where u.code = t.unit and t.path <> u.path"  # noqa: S608
+        )
+
+
+async def _load_branches(connection: RawConnection, branches: Sequence[Mapping[str, str]]) -> None:
+    await connection.execute(
+        """
+        insert into branch (code, bank, name, unit)
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+        on conflict (code) do update set bank = excluded.bank, name = excluded.name, unit = excluded.unit
+        """,
+        [row["code"] for row in branches],
+        [row["bank"] for row in branches],
+        [row["name"] for row in branches],
+        [row["unit"] for row in branches],
+    )
+
+
+async def _load_scam_types(connection: RawConnection, scam_types: Sequence[Mapping[str, str]], version: str) -> None:
+    await connection.execute(
+        """
+        insert into scam_type (code, name, version) select u.*, $3 from unnest($1::text[], $2::text[]) as u
+        on conflict (code) do update set name = excluded.name, version = excluded.version
+        """,
+        [scam["code"] for scam in scam_types],
+        [scam["name"] for scam in scam_types],
+        version,
+    )
 
 
 def unit_paths(units: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -78,9 +96,7 @@ def unit_paths(units: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {code: path(code) for code in parents}
 
 
-async def add_officer(
-    connection: RawConnection, name: str, unit: str, role: str, token: str
-) -> None:
+async def add_officer(connection: RawConnection, name: str, unit: str, role: str, token: str) -> None:
     """Let an officer in; a further call replaces unit, role and token."""
     await connection.execute(
         """
@@ -96,10 +112,12 @@ async def add_officer(
     )
 
 
-async def add_webhook(
-    connection: RawConnection, identity: Seal, unit: str, url: str, secret: str
-) -> UUID:
-    """Send a unit's alerts to a URL, signed with a secret (`whsec_…`). Return the webhook's id."""
+async def add_webhook(connection: RawConnection, identity: Seal, unit: str, url: str, secret: str) -> UUID:
+    """Send a unit's alerts to a URL, signed with a secret (`whsec_…`). Return the webhook's id.
+
+    Raises `ValueError` where nothing could be sent with these.
+    """
+    webhook.refuse_useless(url, secret)
     webhook_id = new_id()
     await connection.execute(
         "insert into webhook (id, unit, url, sealed_secret) values ($1, $2, $3, $4)",
@@ -118,7 +136,10 @@ async def remove_webhook(connection: RawConnection, webhook_id: UUID) -> bool:
             "update webhook set removed_at = now() where id = $1 and removed_at is null returning true", webhook_id
         )
         await connection.execute(
-            "update delivery set state = 'dead', last_reason = 'webhook removed' where webhook_id = $1 and state = 'pending'",
+            """
+            update delivery set state = 'dead', last_reason = 'webhook removed'
+            where webhook_id = $1 and state = 'pending'
+            """,
             webhook_id,
         )
     return bool(removed)

@@ -1,6 +1,6 @@
 """The police's door: parse, delegate, answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,15 +8,14 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from services.notifier import decisions, store
+from services.notifier import decisions, people_store, store
 from services.notifier.answers import CaseLine, CaseView, OrderView, case_view, line_of, order_view
 from services.notifier.metrics import Metrics
-from services.notifier.requests import Closing, Ordering, Unmasking
-from services.notifier.store import Officer
+from services.notifier.people_store import Officer
+from services.notifier.requests import Closing, Moment, Ordering, Unmasking
 from services.notifier.stream import AlertStream
 from shared.access import Doorkeeper
 from shared.errors import FieldProblem, Refusal, invalid, not_found
@@ -61,19 +60,32 @@ async def _case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
     return case_view(row, await store.case_parts(door.pool, case_id), door.identity, door.narrative)
 
 
-def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes, each short
+async def _still_in(door: Door, request: Request, path: str) -> bool:
+    try:
+        officer = await door.officers.holder(request)
+    except Refusal:
+        return False
+    return officer.path == path
+
+
+def routes(door_of: Callable[[], Door]) -> APIRouter:
     """Return the routes; `door_of()` is the open door once the service runs."""
     router = APIRouter(prefix="/v1", tags=["police"])
+    _add_looks(router, door_of)
+    _add_decisions(router, door_of)
+    return router
 
+
+def _add_looks(router: APIRouter, door_of: Callable[[], Door]) -> None:
     @router.get("/cases", response_model=dict[str, list[CaseLine]], responses=problems_of(401, 403, 422, 503))
     async def get_cases(
         request: Request,
         status: CaseStatus | None = None,
-        since: AwareDatetime | None = None,
+        since: Moment | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Return the inbox of the officer's subtree, the latest change first; `since` is a time of change."""
-        door: Door = door_of()
+        door = door_of()
         officer = await door.officers.holder(request)
         rows = await store.inbox(door.pool, officer.path, status and status.value, since, limit)
         return JSONResponse({"cases": [line_of(row).model_dump(mode="json") for row in rows]})
@@ -81,7 +93,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     @router.get("/cases/{case_id}", response_model=CaseView, responses=problems_of(401, 403, 404, 422, 503))
     async def get_case(request: Request, case_id: UUID) -> Response:
         """Return one case with its reports, orders and timeline, masked."""
-        door: Door = door_of()
+        door = door_of()
         officer = await door.officers.holder(request)
         return JSONResponse((await _case(door, officer, case_id)).model_dump(mode="json"))
 
@@ -92,23 +104,27 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     )
     async def get_stream(request: Request) -> Response:
         """Follow the alerts of the officer's subtree; `Last-Event-ID` takes up where a connection broke off."""
-        door: Door = door_of()
+        door = door_of()
         officer = await door.officers.holder(request)
         last = request.headers.get("last-event-id", "")
         if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004 - a bigint
             raise invalid(FieldProblem(field="Last-Event-ID", message="is not an id of this stream"))
         return StreamingResponse(
-            door.stream.follow(officer.path, int(last) if last else None),
+            door.stream.follow(
+                officer.path, int(last) if last else None, lambda: _still_in(door, request, officer.path)
+            ),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
+
+def _add_decisions(router: APIRouter, door_of: Callable[[], Door]) -> None:
     @router.post(
         "/cases/{case_id}/acknowledge", response_model=CaseView, responses=problems_of(401, 403, 404, 422, 503)
     )
     async def post_acknowledge(request: Request, case_id: UUID) -> Response:
         """Take a case on: the clock stops. Twice is once."""
-        door: Door = door_of()
+        door = door_of()
         officer = await _decider(door, request)
         seconds, rows = await decisions.acknowledge(door.pool, officer, case_id, _now())
         door.relay.publish_soon(rows)
@@ -128,7 +144,7 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     )
     async def post_order(request: Request, case_id: UUID) -> Response:
         """Order the payee's bank to stop the account, or to release it."""
-        door: Door = door_of()
+        door = door_of()
         officer = await _decider(door, request)
         asked = parse(Ordering, await read_body(request, "application/json"))
         given, rows = await decisions.give_order(door.pool, door.identity, officer, case_id, asked, _now())
@@ -144,10 +160,10 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     )
     async def post_close(request: Request, case_id: UUID) -> Response:
         """Close a case with a finding. Unfounded: what is held is released at once."""
-        door: Door = door_of()
+        door = door_of()
         officer = await _decider(door, request)
         closing = parse(Closing, await read_body(request, "application/json"))
-        decisions.refuse_unknown_scam_type(closing.scam_type, await store.scam_types(door.pool))
+        decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.pool))
         rows = await decisions.close(door.pool, door.identity, officer, case_id, closing, _now())
         door.relay.publish_soon(rows)
         view = await _case(door, officer, case_id)
@@ -163,13 +179,11 @@ def routes(door_of: Any) -> APIRouter:  # noqa: ANN401, C901 - a list of routes,
     )
     async def post_unmask(request: Request, case_id: UUID) -> Response:
         """Return names and numbers in clear. Who looked and why is recorded."""
-        door: Door = door_of()
+        door = door_of()
         officer = await _decider(door, request)
         asked = parse(Unmasking, await read_body(request, "application/json"))
         people = await decisions.unmask(door.pool, door.identity, officer, case_id, asked.reason)
         return JSONResponse({"reports": people})
-
-    return router
 
 
 def bodies() -> Sequence[type[Any]]:

@@ -1,10 +1,11 @@
-"""notifier's SQL for cases and the people who work on them: one query a function, sets in, sets out."""
+"""notifier's SQL for cases and the reports in them: one query a function, sets in, sets out."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import asyncpg
 
 from services.notifier.case import Case, Entry, Placed
 from shared.events import CaseStatus, Finding, Level, VerdictReached
@@ -17,15 +18,8 @@ CASE_FIELDS = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """Who is at the police's door. `path` is the subtree the officer sees."""
-
-    id: UUID
-    name: str
-    unit: str
-    role: str
-    path: str
+class OpenedMeanwhileError(asyncpg.SerializationError):
+    """Another replica has opened a case on the same account; the same batch tried again joins it."""
 
 
 def case_of(row: Row) -> Case:
@@ -38,32 +32,6 @@ def case_of(row: Row) -> Case:
     return Case(**values)
 
 
-async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:
-    """Return the officer whose valid token this is."""
-    row = await pool.fetchrow(
-        """
-        select o.id, o.name, o.unit, o.role, u.path from officer o join unit u on u.code = o.unit
-        where o.token_sha256 = $1 and o.revoked_at is null
-        """,
-        sha256,
-    )
-    return Officer(**dict(row)) if row else None
-
-
-async def units_of_branches(connection: Connection, branches: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the unit in charge of each branch and its path; the top of the tree where a branch is not known."""
-    rows = await connection.fetch(
-        """
-        select asked.code, u.code as unit, u.path
-        from unnest($1::text[]) as asked (code)
-        left join branch b on b.code = asked.code
-        join unit u on u.code = coalesce(b.unit, (select code from unit where parent is null order by code limit 1))
-        """,
-        list(branches),
-    )
-    return {row["code"]: (row["unit"], row["path"]) for row in rows}
-
-
 async def insert_reports(
     connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
 ) -> set[UUID]:
@@ -73,7 +41,7 @@ async def insert_reports(
         insert into report (id, bank, branch, unit, level, score, amount_fen, filed_at, verdict)
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::bigint[],
                              $8::timestamptz[], $9::bytea[])
-        on conflict do nothing returning id
+        order by 1 on conflict do nothing returning id
         """,
         [verdict.report.report_id for verdict in verdicts],
         [verdict.report.bank for verdict in verdicts],
@@ -109,6 +77,18 @@ async def locked_case(connection: Connection, case_id: UUID) -> Case | None:
     return case_of(row) if row else None
 
 
+async def locked_cases_of(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:
+    """Lock and return the cases that reports are in, together: one after the other, two callers would deadlock."""
+    rows = await connection.fetch(
+        f"""
+        select {CASE_FIELDS} from fraud_case
+        where id in (select case_id from report where id = any($1::uuid[])) order by id for update
+        """,  # noqa: S608 - constant field list
+        list(report_ids),
+    )
+    return [case_of(row) for row in rows]
+
+
 async def locked_case_seen_by(connection: Connection, case_id: UUID, path: str) -> Case | None:
     """Lock and return one case if a unit of the subtree has a report in it."""
     row = await connection.fetchrow(
@@ -123,13 +103,14 @@ async def locked_case_seen_by(connection: Connection, case_id: UUID, path: str) 
 
 
 async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
-    """Insert cases that were opened. A race for the same account fails on the unique index and is tried again."""
-    await connection.execute(
+    """Insert cases that were opened. Raise `OpenedMeanwhileError` where an account has an open case by now."""
+    inserted = await connection.fetch(
         """
         insert into fraud_case (id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen,
                                 opened_at, acknowledge_by, changed_at)
         select u.*, now() from unnest($1::uuid[], $2::integer[], $3::text[], $4::jsonb[], $5::text[], $6::text[],
             $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::timestamptz[]) as u
+        order by 3 on conflict (payee_token) where status <> 'closed' do nothing returning id
         """,
         [case.id for case in cases],
         [case.version for case in cases],
@@ -143,6 +124,8 @@ async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.opened_at for case in cases],
         [case.acknowledge_by for case in cases],
     )
+    if len(inserted) < len(cases):
+        raise OpenedMeanwhileError
 
 
 async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
@@ -194,20 +177,28 @@ async def put_into_cases(connection: Connection, placed: Sequence[Placed], units
     )
 
 
-async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Add lines to timelines."""
-    await connection.execute(
+async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
+    """Add lines to timelines, each event's line once; return the cases that have a new one."""
+    rows = await connection.fetch(
         """
         insert into timeline (id, case_id, at, kind, actor, text)
         select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+        on conflict do nothing returning case_id
         """,
-        [new_id() for _ in entries],
+        [entry.told_by or new_id() for entry in entries],
         [entry.case_id for entry in entries],
         [entry.at for entry in entries],
         [entry.kind for entry in entries],
         [entry.actor for entry in entries],
         [entry.text for entry in entries],
     )
+    return {row["case_id"] for row in rows}
+
+
+async def tell(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add lines that tell of events; a case with a new one has changed, though its state has not."""
+    told = await write_timeline(connection, entries)
+    await connection.execute("update fraud_case set changed_at = now() where id = any($1::uuid[])", list(told))
 
 
 async def reports_in(connection: Connection, case_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
@@ -219,6 +210,14 @@ async def reports_in(connection: Connection, case_ids: Sequence[UUID]) -> dict[U
     for row in rows:
         found.setdefault(row["case_id"], []).append(row["id"])
     return found
+
+
+async def reports_in_cases(connection: Connection, report_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the reports that are in a case."""
+    rows = await connection.fetch(
+        "select id from report where id = any($1::uuid[]) and case_id is not null", list(report_ids)
+    )
+    return {row["id"] for row in rows}
 
 
 async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:
@@ -233,9 +232,7 @@ async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -
     return [case_of(row) for row in rows]
 
 
-async def inbox(
-    pool: Pool, path: str, status: str | None, since: datetime | None, most: int
-) -> list[Row]:
+async def inbox(pool: Pool, path: str, status: str | None, since: datetime | None, most: int) -> list[Row]:
     """Return the cases a subtree sees, the latest change first."""
     return await pool.fetch(
         """
@@ -282,7 +279,7 @@ async def case_parts(pool: Pool, case_id: UUID) -> tuple[list[Row], list[Row], l
     )
     orders = await pool.fetch("select * from bank_order where case_id = $1 order by id", case_id)
     timeline = await pool.fetch(
-        "select at, kind, actor, text from timeline where case_id = $1 order by id", case_id
+        "select at, kind, actor, text from timeline where case_id = $1 order by at, id", case_id
     )
     return reports, orders, timeline
 
@@ -293,16 +290,3 @@ async def sealed_reports(connection: Connection, case_id: UUID) -> list[VerdictR
         "select verdict from report where case_id = $1 and verdict is not null order by filed_at, id", case_id
     )
     return [VerdictReached.model_validate_json(row["verdict"]) for row in rows]
-
-
-async def scam_types(pool: Pool) -> frozenset[str]:
-    """Return the scam types there are."""
-    rows = await pool.fetch("select code from scam_type")
-    return frozenset(row["code"] for row in rows)
-
-
-async def audit(connection: Connection, actor: str, action: str, subject: UUID, reason: str) -> None:
-    """Record who did what to whom, and why."""
-    await connection.execute(
-        "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
-    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -47,14 +47,21 @@ class AlertStream:
                 self._newest = newest
                 self._news.notify_all()
 
-    async def follow(self, path: str, after: int | None) -> AsyncIterator[bytes]:
-        """Yield a subtree's alerts after a position (from now on, where none is given) as SSE text."""
+    async def follow(
+        self, path: str, after: int | None, still_in: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        """Yield a subtree's alerts after a position (from now on, where none is given) as SSE text.
+
+        `still_in` is asked before alerts are shown: whether the officer may still see this subtree.
+        """
         position = self._newest if after is None else after
         yield f"retry: 2000\nid: {position}\n\n".encode()
         silent = 0.0
         while not self._stopping():
             seen = self._newest
             page = await alert_store.alerts_after(self._pool, path, position, PAGE)
+            if page and not await still_in():
+                return
             for position, facts in page:
                 yield f"id: {position}\nevent: alert\ndata: {json.dumps(facts, ensure_ascii=False)}\n\n".encode()
             if len(page) == PAGE:

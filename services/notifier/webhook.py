@@ -11,7 +11,6 @@ from uuid import UUID
 import httpx2
 from standardwebhooks.webhooks import Webhook
 
-TIMEOUT_SECONDS: Final = 5.0
 EVENT_TYPE: Final = "lanjie.alert.v1"
 
 
@@ -37,8 +36,19 @@ class Dead:
 Outcome = Delivered | Retry | Dead
 
 
+def refuse_useless(url: str, secret: str) -> None:
+    """Raise `ValueError` where an address cannot be posted to, or a secret cannot sign."""
+    try:
+        address = httpx2.URL(url)
+        Webhook(secret)
+    except (httpx2.InvalidURL, ValueError, RuntimeError) as error:
+        raise ValueError("a webhook needs a URL and a secret written whsec_ and base64") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ValueError("a webhook's URL begins with https:// or http:// and names a host")
+
+
 async def post(
-    client: httpx2.AsyncClient, url: str, secret: str, alert_id: UUID, facts: dict[str, Any]
+    client: httpx2.AsyncClient, url: str, secret: str, alert_id: UUID, facts: dict[str, Any], timeout_seconds: float
 ) -> Outcome:
     """Post one alert. The id is the alert's at every try, so that the receiver can tell a repetition."""
     now = datetime.now(UTC)
@@ -51,7 +61,7 @@ async def post(
     }
     try:
         async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
+            asyncio.timeout(timeout_seconds),
             client.stream("POST", url, content=body.encode(), headers=headers) as response,
         ):
             return outcome_of(response.status_code)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.rules import pack, store
-from services.rules.features import Branch, facts
+from services.rules import builtin, store
+from services.rules.features import Branch, Judged, facts
+from services.rules.pack import evaluate
 from services.rules.verdict import Verdict, decide
 from shared.events import OutcomeApplied, OutcomeDecided, ReportFiled, VerdictReached
 from shared.outbox import Outgoing, keep, new_id, outgoing
@@ -33,11 +34,14 @@ async def judge_reports(
         if new:
             new_reports = [report for report, _ in new]
             known = await store.pasts(connection, new_reports)
-            tempo = await store.branches(connection, sorted({report.branch for report in new_reports}))
-            for report, trace in new:
-                text = _text(report, narrative)
-                looked_at = facts(report, text, *known[report.report_id], tempo.get(report.branch, Branch()))
-                verdict = _event(report, decide(pack.evaluate(looked_at, pack.RULES)), now)
+            tempo = await store.branches(connection, new_reports)
+            judged = Judged()
+            for report, trace in sorted(new, key=_by_filing):
+                payee, payer = judged.added_to(*known[report.report_id], report)
+                branch = tempo.get(report.report_id, Branch())
+                looked_at = facts(report, _text(report, narrative), payee, payer, branch)
+                verdict = _event(report, decide(evaluate(looked_at, builtin.RULES)), now)
+                judged.remember(report, verdict.level)
                 verdicts.append(verdict)
                 rows.append(outgoing(verdict, verdict.verdict_id, traceparent=trace))
             await store.insert_verdicts(connection, verdicts, rows)
@@ -47,6 +51,10 @@ async def judge_reports(
         repeated = [_again(row["id"], by_id[row["report_id"]][0], row["event"], row["traceparent"]) for row in again]
         await keep(connection, repeated)
     return verdicts, rows + repeated
+
+
+def _by_filing(traced: Traced) -> tuple[datetime, UUID]:
+    return traced[0].filed_at, traced[0].report_id
 
 
 def _text(report: ReportFiled, narrative: Seal) -> str:
@@ -64,7 +72,7 @@ def _event(report: ReportFiled, verdict: Verdict, now: datetime) -> VerdictReach
         scam_type=verdict.scam_type,
         findings=verdict.findings,
         advice=verdict.advice,
-        pack=pack.PACK,
+        pack=builtin.PACK,
         judged_at=now,
         report=report,
     )

@@ -1,6 +1,7 @@
 """rules' SQL: one query a function, sets in, sets out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from services.rules.features import Branch, Payee, Payer
@@ -10,12 +11,17 @@ from shared.postgres import Connection, Row
 
 
 async def insert_sightings(connection: Connection, reports: Sequence[ReportFiled]) -> set[UUID]:
-    """Remember the reports that are new; return their ids."""
+    """Remember the reports that are new; return their ids.
+
+    They are written in one order, here and below, so that two replicas cannot block each other.
+    """
     rows = await connection.fetch(
         """
-        insert into sighting (report_id, payee_token, payer_token, payer_person_token, bank, branch, amount_fen, filed_at)
+        insert into sighting (report_id, payee_token, payer_token, payer_person_token, bank, branch, amount_fen,
+                              filed_at)
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
                              $8::timestamptz[])
+        order by 1
         on conflict do nothing returning report_id
         """,
         [report.report_id for report in reports],
@@ -53,7 +59,7 @@ PASTS = """
                count(distinct s.payer_token) as payers_7d,
                count(distinct s.branch) filter (where s.branch <> r.branch) as other_branches_7d,
                coalesce(sum(s.amount_fen), 0)::bigint as amount_7d,
-               count(*) filter (where s.alert) as alerts_7d
+               count(*) filter (where s.alert and (w.watched is not false or s.filed_at > w.decided_at)) as alerts_7d
         from (
             select * from sighting
             where payee_token = r.payee and filed_at > r.filed_at - interval '7 days'
@@ -70,15 +76,18 @@ PASTS = """
                count(*) filter (where s.suspicious and s.branch <> r.branch
                                       and s.filed_at > r.filed_at - interval '1 day') as suspected_elsewhere_1d
         from (
-            (select * from sighting
-             where payer_token = r.payer and filed_at > r.filed_at - interval '7 days'
-               and (filed_at, report_id) < (r.filed_at, r.id)
-             order by filed_at desc limit 100)
-            union
-            (select * from sighting
-             where payer_person_token = r.person and filed_at > r.filed_at - interval '7 days'
-               and (filed_at, report_id) < (r.filed_at, r.id)
-             order by filed_at desc limit 100)
+            select * from (
+                (select * from sighting
+                 where payer_token = r.payer and filed_at > r.filed_at - interval '7 days'
+                   and (filed_at, report_id) < (r.filed_at, r.id)
+                 order by filed_at desc limit 100)
+                union
+                (select * from sighting
+                 where payer_person_token = r.person and filed_at > r.filed_at - interval '7 days'
+                   and (filed_at, report_id) < (r.filed_at, r.id)
+                 order by filed_at desc limit 100)
+            ) both_ways
+            order by filed_at desc limit 100
         ) s
     ) y
 """
@@ -98,27 +107,34 @@ async def pasts(connection: Connection, reports: Sequence[ReportFiled]) -> dict[
     return {row["id"]: (Payee(**_with_prefix(row, "payee_")), Payer(**_with_prefix(row, "payer_"))) for row in rows}
 
 
-def _with_prefix(row: Row, prefix: str) -> dict[str, object]:
+def _with_prefix(row: Row, prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
 
 
-async def branches(connection: Connection, codes: Sequence[str]) -> dict[str, Branch]:
-    """Return the tempo of branches, by clock hour."""
+async def branches(connection: Connection, reports: Sequence[ReportFiled]) -> dict[UUID, Branch]:
+    """Return the tempo of each report's branch, by clock hour, in the seven days before it."""
     rows = await connection.fetch(
         """
-        select branch,
-               coalesce(sum(reports) filter (where hour >= date_trunc('hour', now()) - interval '1 hour'), 0)::integer
-                   as reports_1h,
-               coalesce(sum(reports) filter (where hour > date_trunc('hour', now()) - interval '1 day'), 0)::integer
-                   as reports_1d,
-               sum(reports)::integer as reports_7d
-        from branch_hour
-        where branch = any($1::text[]) and hour > date_trunc('hour', now()) - interval '7 days'
-        group by branch
+        with report as (
+            select r.id, r.branch, date_trunc('hour', r.filed_at) as hour
+            from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as r (id, branch, filed_at)
+        ),
+        tempo as (
+            select a.branch, a.hour,
+                   coalesce(sum(b.reports) filter (where b.hour >= a.hour - interval '1 hour'), 0)::integer as last_1h,
+                   coalesce(sum(b.reports) filter (where b.hour > a.hour - interval '1 day'), 0)::integer as last_1d,
+                   sum(b.reports)::integer as last_7d
+            from (select distinct branch, hour from report) a
+            join branch_hour b on b.branch = a.branch and b.hour <= a.hour and b.hour > a.hour - interval '7 days'
+            group by a.branch, a.hour
+        )
+        select r.id, t.last_1h, t.last_1d, t.last_7d from report r join tempo t using (branch, hour)
         """,
-        list(codes),
+        [report.report_id for report in reports],
+        [report.branch for report in reports],
+        [report.filed_at for report in reports],
     )
-    return {row["branch"]: Branch(row["reports_1h"], row["reports_1d"], row["reports_7d"]) for row in rows}
+    return {row["id"]: Branch(row["last_1h"], row["last_1d"], row["last_7d"]) for row in rows}
 
 
 async def count_branches(connection: Connection, reports: Sequence[ReportFiled]) -> None:
@@ -170,9 +186,10 @@ async def insert_verdicts(connection: Connection, verdicts: Sequence[VerdictReac
 
 
 async def verdicts_of(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
-    """Return the stored verdicts of reports, to be sent again."""
+    """Return the stored verdicts of reports, to be sent again: in one order, as they go to the outbox."""
     return await connection.fetch(
-        "select report_id, id, event, traceparent from verdict where report_id = any($1::uuid[])", list(report_ids)
+        "select report_id, id, event, traceparent from verdict where report_id = any($1::uuid[]) order by id",
+        list(report_ids),
     )
 
 
@@ -184,6 +201,7 @@ async def apply_outcomes(connection: Connection, outcomes: Mapping[UUID, Outcome
         insert into outcome (id, case_id, finding, payee_token, applied_at)
         select u.*, now() from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
              as u (id, case_id, finding, payee_token)
+        order by u.id
         on conflict do nothing
         """,
         [event.outcome_id for event in events],

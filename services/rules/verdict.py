@@ -1,7 +1,9 @@
 """The verdict: how findings add up. Pure: no clock, no I/O.
 
 Weights are points. Independent evidence adds up, honest explanations take away, and the sum is cut to
-0–100. A rule weighs less than the alert threshold unless it is meant to make an alert alone.
+0–100. An honest explanation outweighs small signs, never a sign that asks for caution by itself: such an
+explanation does not count, and is not shown. A rule weighs less than the alert threshold unless it is
+meant to make an alert alone.
 """
 
 from collections import Counter
@@ -40,7 +42,9 @@ class Verdict:
 
 def decide(findings: Sequence[Finding]) -> Verdict:
     """Add up the findings. The heaviest come first, in the findings and in the advice."""
-    ordered = sorted(findings, key=lambda finding: (-finding.weight, finding.rule))
+    grave = any(finding.weight >= CAUTION_FROM for finding in findings)
+    counted = [finding for finding in findings if finding.weight > 0 or not grave]
+    ordered = sorted(counted, key=lambda finding: (-finding.weight, finding.rule))
     score = max(0, min(HIGHEST, sum(finding.weight for finding in ordered)))
     level = level_of(score)
     speaking = [finding for finding in ordered if finding.weight > 0] if level is not Level.CLEAR else []

@@ -48,7 +48,10 @@ class Stack:
         """Return the process id of a part; 0 while it is down."""
         transport = SupervisorTransport(None, None, f"unix://{self.folder}/supervisor.sock")
         supervisor: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
-        return int(supervisor.getProcessInfo(part)["pid"])
+        try:
+            return int(supervisor.getProcessInfo(part)["pid"])
+        finally:
+            transport.close()
 
     def kill(self, part: str) -> None:
         """`kill -9` a part; the supervisor will start it again."""

@@ -1,0 +1,57 @@
+"""notifier's SQL for who is there: units, the branches they are in charge of, officers, what officers did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.postgres import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Who is at the police's door. `path` is the subtree the officer sees."""
+
+    id: UUID
+    name: str
+    unit: str
+    role: str
+    path: str
+
+
+async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:
+    """Return the officer whose valid token this is."""
+    row = await pool.fetchrow(
+        """
+        select o.id, o.name, o.unit, o.role, u.path from officer o join unit u on u.code = o.unit
+        where o.token_sha256 = $1 and o.revoked_at is null
+        """,
+        sha256,
+    )
+    return Officer(**dict(row)) if row else None
+
+
+async def units_of_branches(connection: Connection, branches: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the unit in charge of each branch and its path; the top of the tree where a branch is not known."""
+    rows = await connection.fetch(
+        """
+        select asked.code, u.code as unit, u.path
+        from unnest($1::text[]) as asked (code)
+        left join branch b on b.code = asked.code
+        join unit u on u.code = coalesce(b.unit, (select code from unit where parent is null order by code limit 1))
+        """,
+        list(branches),
+    )
+    return {row["code"]: (row["unit"], row["path"]) for row in rows}
+
+
+async def scam_types(pool: Pool) -> frozenset[str]:
+    """Return the scam types there are."""
+    rows = await pool.fetch("select code from scam_type")
+    return frozenset(row["code"] for row in rows)
+
+
+async def audit(connection: Connection, actor: str, action: str, subject: UUID, reason: str) -> None:
+    """Record who did what to whom, and why."""
+    await connection.execute(
+        "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
+    )

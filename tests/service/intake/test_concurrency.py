@@ -1,0 +1,105 @@
+"""Many posts at once: one row a key, whatever the order and whoever wins."""
+
+import asyncio
+import json
+import random
+from collections import Counter, defaultdict
+
+import pytest
+from httpx2 import Response
+
+from services.intake import handlers
+from services.intake.door import filing
+from services.intake.report import Report
+from services.intake.store import Filing
+from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
+from tests.service.intake.counter import post
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SHUFFLE = random.Random(7)  # noqa: S311 - an order of posts is no secret
+
+
+async def test_of_500_posts_with_20_keys_one_report_a_key_is_stored(shared: Door) -> None:
+    keys = {a_key(): a_report() for _ in range(20)}
+    posts = [(key, {**body, "note": "改过"} if copy % 2 else body) for key, body in keys.items() for copy in range(25)]
+    SHUFFLE.shuffle(posts)
+    answers = await asyncio.gather(*(post(shared, body, key=key) for key, body in posts))
+
+    assert {answer.status_code for answer in answers} <= {202, 409, 422}
+    ids = accepted_by_key(posts, answers)
+    assert set(ids) == set(keys)
+    assert all(len(of_a_key) == 1 for of_a_key in ids.values())
+    rows = await shared.rows("select idempotency_key, id::text from report where idempotency_key = any($1)", list(keys))
+    assert {row["idempotency_key"]: {row["id"]} for row in rows} == ids
+    assert len(rows) == 20
+    stored = [row["id"] for row in rows]
+    assert len(await shared.rows("select 1 from outbox where id = any($1::uuid[])", stored)) == 20
+
+
+def accepted_by_key(posts: list[tuple[str, dict[str, object]]], answers: list[Response]) -> dict[str, set[str]]:
+    """Return the ids that were given out for each key; a post of another body was never told it was accepted."""
+    ids, bodies = defaultdict(set), defaultdict(set)
+    for (key, body), answer in zip(posts, answers, strict=True):
+        if answer.status_code == 202:
+            ids[key].add(answer.json()["id"])
+            bodies[key].add(str(body["note"]))
+    assert all(len(notes) == 1 for notes in bodies.values())
+    return dict(ids)
+
+
+async def test_of_many_posts_of_one_reference_under_different_keys_one_is_stored(shared: Door) -> None:
+    body = a_report()
+    answers = await asyncio.gather(*(post(shared, body) for _ in range(30)))
+    assert Counter(answer.status_code for answer in answers) == {202: 1, 409: 29}
+    [stored] = await shared.rows("select id::text from report where bank_reference = $1", body["bank_reference"])
+    told = {answer.json().get("id") or answer.json()["existing_id"] for answer in answers}
+    assert told == {stored["id"]}
+
+
+async def test_two_banks_posting_the_same_keys_at_once_both_have_all_their_reports(shared: Door) -> None:
+    keys = [a_key() for _ in range(20)]
+    theirs = [post(shared, a_report(branch_code="CCB-SZ-LH-001"), key=key, code="CCB") for key in keys]
+    answers = await asyncio.gather(*(post(shared, a_report(), key=key) for key in keys), *theirs)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 40
+    rows = await shared.rows("select bank from report where idempotency_key = any($1)", keys)
+    assert Counter(row["bank"] for row in rows) == {"ICBC": 20, "CCB": 20}
+
+
+async def test_two_replicas_given_the_same_posts_in_different_orders_store_each_once(server: DatabaseServer) -> None:
+    clone = await server.clone("intake")
+    async with intake_door(clone) as one, intake_door(clone) as other:
+        posts = [(a_key(), a_report()) for _ in range(100)]
+        for _ in range(3):
+            mixed = SHUFFLE.sample(posts, len(posts))
+            answers = await asyncio.gather(
+                *(post(one, body, key=key) for key, body in posts), *(post(other, body, key=key) for key, body in mixed)
+            )
+            assert {answer.status_code for answer in answers} == {202}
+            assert len({answer.json()["id"] for answer in answers}) == 100
+        assert await one.count("report") == 100
+        assert await one.count("outbox") == 100
+
+
+async def test_two_transactions_with_the_same_reports_in_opposite_orders_do_not_wait_in_a_circle(shared: Door) -> None:
+    door = shared.app.state.door
+
+    def a_filing(key: str, reference: str) -> Filing:
+        body = Report.model_validate_json(json.dumps(a_report(bank_reference=reference)))
+        return filing(door, "ICBC", key, body, "")
+
+    names = [(a_key(), a_key()) for _ in range(400)]
+    there, back = [a_filing(*name) for name in names], [a_filing(*name) for name in reversed(names)]
+    ended = await asyncio.gather(handlers.file_reports(door.pool, there), handlers.file_reports(door.pool, back))
+    assert sum(len(promises) for _, promises in ended) == 400
+
+
+async def test_dispositions_of_one_report_at_once_record_one(shared: Door) -> None:
+    report_id = (await post(shared, a_report())).json()["id"]
+    bodies = [{"outcome": "cancelled", "amount_fen": 9_800_000}, {"outcome": "proceeded", "amount_fen": 9_800_000}]
+    where = f"/v1/reports/{report_id}/disposition"
+    answers = await asyncio.gather(*(shared.client.post(where, json=bodies[n % 2], headers=bank()) for n in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 409: 10}
+    assert len({answer.text for answer in answers if answer.status_code == 200}) == 1
+    assert len(await shared.rows("select 1 from disposition where report_id = $1", report_id)) == 1

@@ -1,0 +1,198 @@
+"""What the other services say, built as they build it."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from services.notifier import handlers
+from services.notifier.clock import Deadlines
+from services.notifier.handlers import Taken
+from shared.events import (
+    AccountType,
+    Advice,
+    Channel,
+    DispositionOutcome,
+    DispositionRecorded,
+    Event,
+    FeedbackContradicted,
+    FeedbackReceived,
+    FeedbackResult,
+    Level,
+    ReportFiled,
+    RuleFinding,
+    VerdictReached,
+)
+from shared.outbox import Outgoing, new_id
+from shared.postgres import Pool
+from tests.parts import IDENTITY, NARRATIVE, TOKENS
+
+E = TypeVar("E", bound=Event)
+
+PAYEE = "6217000000000002026"
+PAYEE_NAME = "蒙世坤"
+PAYER = "6222020000000001024"
+PAYER_NAME = "梁惠珍"
+ID_NUMBER = "44030119530314902X"
+PHONE = "13900000002"
+CLEAR_TEXTS = (PAYEE, PAYEE_NAME, PAYER, PAYER_NAME, ID_NUMBER, PHONE)
+"""What no screen and no alert may show."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def an_account() -> str:
+    """A payee account of nobody else."""
+    return f"6217{secrets.randbelow(10**15):015}"
+
+
+def a_verdict(
+    account: str = PAYEE,
+    branch: str = "ICBC-SZ-LH-001",
+    amount_fen: int = 9_800_000,
+    level: Level = Level.ALERT,
+    filed_at: datetime | None = None,
+) -> VerdictReached:
+    """A report and what the rules said of it."""
+    return VerdictReached(
+        verdict_id=new_id(),
+        version=1,
+        level=level,
+        score=92,
+        scam_type="impersonated_authority",
+        findings=(
+            RuleFinding(rule="safe_account", weight=60, why="提到安全账户"),
+            RuleFinding(rule="known_payee", weight=-5, why="曾向该收款人转账"),
+        ),
+        advice=Advice(ask=("问",), say=("说",), do=("做",)),
+        pack="test",
+        judged_at=now(),
+        report=a_report_filed(account, branch, amount_fen, filed_at or now()),
+    )
+
+
+def a_report_filed(account: str, branch: str, amount_fen: int, filed_at: datetime) -> ReportFiled:
+    report_id = new_id()
+    identity = {
+        "payer": {"name": PAYER_NAME, "account": PAYER, "id_number": ID_NUMBER, "phone": PHONE},
+        "payee": {"name": PAYEE_NAME, "account": account, "bank_code": "CCB", "account_type": "personal"},
+        "teller_id": "T1009",
+    }
+    narrative = {"note": "客户一直戴着耳机通话", "purpose": "还款"}
+    return ReportFiled(
+        report_id=report_id,
+        bank=branch.partition("-")[0],
+        branch=branch,
+        observed_at=filed_at,
+        filed_at=filed_at,
+        late=False,
+        amount_fen=amount_fen,
+        channel=Channel.COUNTER_TRANSFER,
+        payee_token=TOKENS.of("account", account),
+        payee_bank="CCB",
+        payee_account_type=AccountType.PERSONAL,
+        payer_token=TOKENS.of("account", PAYER),
+        cues=("safe_account",),
+        flags=(),
+        identity=IDENTITY.seal(json.dumps(identity, ensure_ascii=False), str(report_id)),
+        narrative=NARRATIVE.seal(json.dumps(narrative, ensure_ascii=False), str(report_id)),
+    )
+
+
+def a_disposition(
+    verdict: VerdictReached,
+    outcome: DispositionOutcome = DispositionOutcome.CANCELLED,
+    amount_fen: int | None = None,
+) -> DispositionRecorded:
+    """How the visit ended: of all the reported money, unless an amount is given."""
+    return DispositionRecorded(
+        disposition_id=new_id(),
+        report_id=verdict.report.report_id,
+        payee_token=verdict.report.payee_token,
+        outcome=outcome,
+        amount_fen=verdict.report.amount_fen if amount_fen is None else amount_fen,
+        recorded_at=now(),
+    )
+
+
+def a_success(
+    order: dict[str, Any],
+    stopped_fen: int | None = None,
+    balance_before_fen: int | None = None,
+    executed_at: datetime | None = None,
+) -> FeedbackReceived:
+    """The bank has done what the order says: all of it, unless an amount is given."""
+    stops = order["kind"] == "stop"
+    return FeedbackReceived(
+        feedback_id=new_id(),
+        order_id=UUID(order["id"]),
+        case_id=UUID(order["case_id"]),
+        bank=order["bank"],
+        result=FeedbackResult.SUCCESS,
+        balance_before_fen=balance_before_fen,
+        stopped_fen=(order["amount_fen"] if stopped_fen is None else stopped_fen) if stops else None,
+        executed_at=executed_at or now(),
+        received_at=now(),
+        identity="i1.sealed",
+    )
+
+
+def a_failure(order: dict[str, Any]) -> FeedbackReceived:
+    """The bank could not do what the order says."""
+    return FeedbackReceived(
+        feedback_id=new_id(),
+        order_id=UUID(order["id"]),
+        case_id=UUID(order["case_id"]),
+        bank=order["bank"],
+        result=FeedbackResult.FAILURE,
+        received_at=now(),
+        identity="i1.sealed",
+    )
+
+
+def a_contradiction(order: dict[str, Any]) -> FeedbackContradicted:
+    """The bank answered a second time, otherwise."""
+    return FeedbackContradicted(
+        contradiction_id=new_id(),
+        order_id=UUID(order["id"]),
+        case_id=UUID(order["case_id"]),
+        bank=order["bank"],
+        result=FeedbackResult.SUCCESS,
+        stopped_fen=100,
+        received_at=now(),
+    )
+
+
+async def take(pool: Pool, *verdicts: VerdictReached) -> Taken:
+    """Let notifier hear verdicts in one batch."""
+    return await handlers.take_verdicts(pool, IDENTITY, Deadlines(), verdicts, now())
+
+
+async def count(pool: Pool, *dispositions: DispositionRecorded) -> list[Outgoing]:
+    """Let notifier hear dispositions in one batch."""
+    return await handlers.count_dispositions(pool, dispositions, now())
+
+
+async def hear(pool: Pool, feedback: FeedbackReceived) -> list[Outgoing]:
+    """Let notifier hear a bank's answer."""
+    _, rows = await handlers.take_feedback(pool, feedback, now())
+    return rows
+
+
+def said(rows: Sequence[Outgoing], event: type[E]) -> list[E]:
+    """Return the events of one type among those promised."""
+    return [event.model_validate_json(row.payload) for row in rows if row.type == event.type]
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so, at most five seconds."""
+    for _ in range(250):
+        if await check():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come to be so")

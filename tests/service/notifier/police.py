@@ -1,0 +1,68 @@
+"""What officers do at the door."""
+
+from typing import Any, cast
+
+from httpx2 import Response
+
+from shared.events import VerdictReached
+from tests.parts import Door, officer_of
+from tests.service.notifier.builders import a_verdict, take
+
+CITY = officer_of("SZ")
+AUDITOR = officer_of("SZ", "auditor")
+LUOHU = officer_of("SZ-LH", "supervisor")
+CUIZHU = officer_of("SZ-LH-CZ")
+DONGMEN = officer_of("SZ-LH-DM")
+FUTIAN = officer_of("SZ-FT", "approver")
+
+
+async def inbox(door: Door, who: dict[str, str] = CITY, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """The cases an officer sees."""
+    answer = await door.client.get("/v1/cases", params=query, headers=who)
+    assert answer.status_code == 200, answer.text
+    return cast("list[dict[str, Any]]", answer.json()["cases"])
+
+
+async def case_of(door: Door, case_id: str, who: dict[str, str] = CITY) -> dict[str, Any]:
+    """One case as an officer sees it."""
+    answer = await door.client.get(f"/v1/cases/{case_id}", headers=who)
+    assert answer.status_code == 200, answer.text
+    return cast("dict[str, Any]", answer.json())
+
+
+async def a_case(door: Door, *verdicts: VerdictReached) -> str:
+    """Open a case; return its id."""
+    taken = await take(door.pool, *(verdicts or (a_verdict(),)))
+    return str(taken.placed[0].case_id)
+
+
+async def acknowledge(door: Door, case_id: str, who: dict[str, str] = CUIZHU) -> Response:
+    return await door.client.post(f"/v1/cases/{case_id}/acknowledge", headers=who)
+
+
+async def give(door: Door, case_id: str, kind: str = "stop", who: dict[str, str] = CUIZHU, **more: Any) -> Response:  # noqa: ANN401
+    """Give an order."""
+    return await door.client.post(f"/v1/cases/{case_id}/orders", json={"kind": kind, **more}, headers=who)
+
+
+async def ordered(door: Door, case_id: str, kind: str = "stop", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give an order that is taken; return it."""
+    answer = await give(door, case_id, kind, **more)
+    assert answer.status_code == 201, answer.text
+    return cast("dict[str, Any]", answer.json())
+
+
+async def close(
+    door: Door,
+    case_id: str,
+    finding: str = "confirmed",
+    who: dict[str, str] = CUIZHU,
+    **more: Any,  # noqa: ANN401
+) -> Response:
+    body = {"finding": finding, "reason": "核实完毕", **more}
+    return await door.client.post(f"/v1/cases/{case_id}/close", json=body, headers=who)
+
+
+def timeline(case: dict[str, Any]) -> list[str]:
+    """The kinds of a case's timeline, in order."""
+    return [entry["kind"] for entry in case["timeline"]]

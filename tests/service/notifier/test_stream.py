@@ -1,0 +1,184 @@
+"""The alert stream over real HTTP: who hears what, and what a broken connection loses (nothing)."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from shared.events import VerdictReached
+from tests.parts import DatabaseServer, Door, notifier_door
+from tests.service.notifier.builders import CLEAR_TEXTS, a_verdict, an_account, take, until
+from tests.service.notifier.police import CITY, CUIZHU, DONGMEN, FUTIAN, LUOHU
+
+Alert = tuple[int, dict[str, Any]]
+
+
+class StreamEndedError(Exception):
+    """The server ended the stream."""
+
+
+class Ear:
+    """Somebody who follows the stream. `last_id` is what a browser would send to take it up again."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._lines = response.aiter_lines()
+        self.last_id = ""
+
+    async def next(self) -> Alert:
+        """Wait for the next alert."""
+        async with asyncio.timeout(5):
+            while True:
+                fields = await self._event()
+                if fields.get("event") == "alert":
+                    return int(fields["id"]), json.loads(fields["data"])
+
+    async def opened(self) -> None:
+        """Wait until the server has said from where it tells."""
+        async with asyncio.timeout(5):
+            while "retry" not in await self._event():
+                pass
+
+    async def _event(self) -> dict[str, str]:
+        fields: dict[str, str] = {}
+        async for line in self._lines:
+            if not line:
+                self.last_id = fields.get("id", self.last_id)
+                return fields
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        raise StreamEndedError
+
+
+@asynccontextmanager
+async def listening(door: Door, who: dict[str, str] = CITY, last_id: str = "") -> AsyncIterator[Ear]:
+    headers = {**who, "Last-Event-ID": last_id} if last_id else who
+    async with door.client.stream("GET", "/v1/alerts/stream", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        ear = Ear(response)
+        await ear.opened()
+        yield ear
+
+
+def report_of(alert: Alert) -> str:
+    return str(alert[1]["report_id"])
+
+
+def ids(*verdicts: VerdictReached) -> list[str]:
+    return [str(verdict.report.report_id) for verdict in verdicts]
+
+
+async def test_new_alerts_arrive_with_masked_facts_and_those_before_the_connection_do_not(notifier: Door) -> None:
+    await take(notifier.pool, a_verdict(account="6217000000000000001"))
+    async with listening(notifier, last_id="0") as ear:
+        await ear.next()  # by now the door has seen it
+    async with listening(notifier) as ear:
+        verdict = a_verdict(amount_fen=100)
+        await take(notifier.pool, verdict)
+        _, facts = await ear.next()
+    assert facts["report_id"] == str(verdict.report.report_id)
+    assert (facts["kind"], facts["level"], facts["amount_fen"]) == ("opened", "alert", 100)
+    assert (facts["unit"], facts["branch"]) == ("SZ-LH-CZ", "ICBC-SZ-LH-001")
+    assert facts["why"] == ["提到安全账户"], "only what speaks for fraud"
+    assert facts["link"] == f"/v1/cases/{facts['case_id']}"
+    assert not any(clear in json.dumps(facts, ensure_ascii=False) for clear in CLEAR_TEXTS)
+
+
+async def test_an_officer_hears_the_alerts_of_the_own_subtree_only(notifier: Door) -> None:
+    branches = ("ICBC-SZ-LH-001", "ICBC-SZ-LH-002", "ICBC-SZ-FT-001")
+    verdicts = [a_verdict(account=an_account(), branch=branch) for branch in (*branches, *branches)]
+    await take(notifier.pool, *verdicts)
+    cuizhu, dongmen, futian, *_ = all_ids = ids(*verdicts)
+    for who, expected in (
+        (CUIZHU, [cuizhu, all_ids[3]]),
+        (DONGMEN, [dongmen, all_ids[4]]),
+        (FUTIAN, [futian, all_ids[5]]),
+        (LUOHU, [cuizhu, dongmen, all_ids[3], all_ids[4]]),
+        (CITY, all_ids),
+    ):
+        async with listening(notifier, who, last_id="0") as ear:
+            assert [report_of(await ear.next()) for _ in expected] == expected
+
+
+async def test_a_connection_taken_up_again_loses_no_alert_and_repeats_none(notifier: Door) -> None:
+    verdicts = [a_verdict(account=an_account()) for _ in range(6)]
+    async with listening(notifier) as ear:
+        await take(notifier.pool, verdicts[0], verdicts[1])
+        heard = [report_of(await ear.next())]
+        last_id = ear.last_id
+    await take(notifier.pool, verdicts[2])
+    await take(notifier.pool, verdicts[3], verdicts[4])
+    async with listening(notifier, last_id=last_id) as ear:
+        heard += [report_of(await ear.next()) for _ in range(4)]
+        await take(notifier.pool, verdicts[5])
+        heard.append(report_of(await ear.next()))
+    assert heard == ids(*verdicts)
+
+
+async def test_an_id_of_an_alert_that_others_see_is_a_place_to_resume_from(notifier: Door) -> None:
+    async with listening(notifier, DONGMEN) as ear:
+        await take(notifier.pool, a_verdict(branch="ICBC-SZ-LH-001"))
+        mine = a_verdict(branch="ICBC-SZ-LH-002", account=an_account())
+        await take(notifier.pool, mine)
+        position, _ = await ear.next()
+    async with listening(notifier, DONGMEN, last_id=str(position - 1)) as ear:
+        assert report_of(await ear.next()) == ids(mine)[0]
+
+
+async def test_more_alerts_than_a_page_holds_all_arrive_in_order(notifier: Door) -> None:
+    verdicts = [a_verdict() for _ in range(450)]
+    await take(notifier.pool, *verdicts)
+    async with listening(notifier, last_id="0") as ear:
+        heard = [await ear.next() for _ in verdicts]
+    assert [report_of(alert) for alert in heard] == ids(*verdicts)
+    assert [position for position, _ in heard] == sorted({position for position, _ in heard})
+
+
+async def test_alerts_that_commit_out_of_order_are_not_skipped(notifier: Door) -> None:
+    """Two replicas alert at the same moment: whoever hears the second has heard the first."""
+    verdicts = [a_verdict(account=an_account()) for _ in range(16)]
+    async with listening(notifier) as ear:
+        await asyncio.gather(*(take(notifier.pool, verdict) for verdict in verdicts))
+        heard = [await ear.next() for _ in verdicts]
+    assert sorted(map(report_of, heard)) == sorted(ids(*verdicts))
+    assert [position for position, _ in heard] == sorted(position for position, _ in heard)
+
+
+@pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "٣", "9" * 19, "1 2", "0x10"])
+async def test_an_id_that_is_none_of_the_streams_is_refused(notifier: Door, last_id: str) -> None:
+    headers = {b"Authorization": CITY["Authorization"].encode(), b"Last-Event-ID": last_id.encode()}
+    answer = await notifier.client.get("/v1/alerts/stream", headers=headers)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["Last-Event-ID"]
+
+
+async def test_a_stream_ends_before_an_alert_that_its_officer_may_no_longer_see(notifier: Door) -> None:
+    async with listening(notifier, CUIZHU) as ear:
+        await notifier.pool.execute("update officer set revoked_at = now() where name = '陆峥'")
+
+        async def refused() -> bool:
+            return (await notifier.client.get("/v1/cases", headers=CUIZHU)).status_code == 401
+
+        await until(refused)
+        await take(notifier.pool, a_verdict())
+        with pytest.raises(StreamEndedError):
+            await ear.next()
+
+
+async def test_a_stream_ends_quickly_when_the_server_stops(server: DatabaseServer) -> None:
+    async with httpx2.AsyncClient() as client:
+        async with notifier_door(await server.clone("notifier")) as door:
+            request = client.stream("GET", f"{door.url}/v1/alerts/stream", headers=CITY)
+            response = await request.__aenter__()
+            ear = Ear(response)
+            await ear.opened()
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+        with pytest.raises(StreamEndedError):
+            await ear.next()
+        await request.__aexit__(None, None, None)
