@@ -137,8 +137,10 @@ class Consumer:
                 await self._watch(consumer)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("broker_unreachable", group=self._group, error=type(error).__name__)
-                self.progress.reachable = False
+            except Exception:  # a consumer that ends in silence is the worst of all
+                log.exception("consumer_failed", group=self._group)
             finally:
+                self.progress.reachable = False
                 with suppress(KafkaError, OSError, TimeoutError):
                     await broker.stop()
             await self._pause(1.0)

@@ -56,10 +56,13 @@ async def read_body(request: Request, *content_types: str, limit: int = BODY_LIM
 
 
 def _too_large(limit: int) -> Refusal:
+    """Refuse without hanging up.
+
+    A client in the midst of sending would see a broken connection, and come again, instead of the answer. The
+    protocol bounds how long the rest of the body is discarded.
+    """
     return Refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body is larger than {limit} bytes; send fewer or shorter records.",
-        headers={"Connection": "close"},
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit} bytes; send fewer or shorter records."
     )
 
 

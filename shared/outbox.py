@@ -29,6 +29,7 @@ REPEAT_AFTER_SECONDS: Final = 15.0
 
 LONGEST_REPEAT_SECONDS: Final = 300.0
 SWEEP_EVERY_SECONDS: Final = 1.0
+FORGET_EVERY_SECONDS: Final = 0.05
 PAGE: Final = 500
 MOST_HELD_IN_MEMORY: Final = 20_000
 BATCHES_IN_FLIGHT: Final = 8
@@ -138,8 +139,8 @@ class Relay:
 
     def start(self) -> None:
         """Begin to publish and to sweep."""
-        loops = (self._publish_fresh(), self._forget_said(), self._sweep_overdue())
-        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        steps = (self._publish_fresh, self._forget_said, self._sweep_overdue)
+        self._tasks = [asyncio.create_task(self._forever(step)) for step in steps]
 
     async def stop(self) -> None:
         """Publish what is in hand, briefly, and stop; what stays unsaid stays in the outbox."""
@@ -159,20 +160,33 @@ class Relay:
         self._fresh.extend(row for row, _ in zip(rows, range(room), strict=False))
         self._wake.set()
 
-    async def _publish_fresh(self) -> None:
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step; nothing that goes wrong in one ends the relay."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._fresh:
-                await self._slots.acquire()
-                page = [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
-                task = asyncio.create_task(self._publish(page))
-                self._in_flight.add(task)
-                task.add_done_callback(self._landed)
+            try:
+                await step()
+            except TRANSIENT as error:
+                log.warning("relay_step_failed", error=type(error).__name__)
+                await asyncio.sleep(SWEEP_EVERY_SECONDS)
+            except Exception:
+                log.exception("relay_step_failed")
+                await asyncio.sleep(SWEEP_EVERY_SECONDS)
+
+    async def _publish_fresh(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        while self._fresh:
+            await self._slots.acquire()
+            page = [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
+            task = asyncio.create_task(self._publish(page))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[set[UUID]]) -> None:
         self._in_flight.discard(task)
         self._slots.release()
+        if not task.cancelled() and task.exception():
+            log.error("publishing_failed", exc_info=task.exception())
 
     async def _publish(self, page: Sequence[Outgoing]) -> set[UUID]:
         sent = set(await self._send(page))
@@ -180,11 +194,9 @@ class Relay:
         return sent
 
     async def _forget_said(self) -> None:
-        while True:
-            await asyncio.sleep(0.02)
-            if self._said:
-                with suppress(*TRANSIENT):
-                    await self._forget()
+        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        if self._said:
+            await self._forget()
 
     async def _forget(self) -> None:
         """Delete published rows. Losing this commit means one more duplicate, so it need not wait for the disk."""
@@ -195,13 +207,9 @@ class Relay:
         del self._said[: len(said)]
 
     async def _sweep_overdue(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_SECONDS)
-            try:
-                while await self._sweep_page():
-                    pass
-            except TRANSIENT as error:
-                log.warning("outbox_sweep_failed", error=type(error).__name__)
+        await asyncio.sleep(SWEEP_EVERY_SECONDS)
+        while await self._sweep_page():
+            pass
 
     async def _sweep_page(self) -> bool:
         """Publish one page of overdue rows; return whether there may be more that can be published now."""

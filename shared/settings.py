@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.privacy import Seal, Tokens
+from shared.privacy import Seal
 
 
 def _keys(text: str) -> str:
@@ -58,12 +58,7 @@ class IdentitySettings(Settings):
     """What the two services with a door need besides: the keys of names and numbers."""
 
     identity_keys: Keys
-    token_key: str
 
     def identity(self) -> Seal:
         """Return the seal of names and numbers."""
         return Seal(read_keys(self.identity_keys))
-
-    def tokens(self) -> Tokens:
-        """Return the maker of tokens."""
-        return Tokens(base64.b64decode(self.token_key, validate=True))

@@ -6,6 +6,8 @@ import json
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -68,7 +70,7 @@ class Local:
         return f"{HOST}:{self.ports['kafka']}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return what a service is told. rules gets neither the identity key nor the token key."""
+        """Return what a service is told: the keys it needs, and no other."""
         told = {
             "DATABASE_URL": self.dsn(service),
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
@@ -77,7 +79,9 @@ class Local:
             "NARRATIVE_KEYS": f"n1:{self.secrets['narrative_key']}",
         }
         if service != "rules":
-            told |= {"IDENTITY_KEYS": f"i1:{self.secrets['identity_key']}", "TOKEN_KEY": self.secrets["token_key"]}
+            told["IDENTITY_KEYS"] = f"i1:{self.secrets['identity_key']}"
+        if service == "intake":
+            told["TOKEN_KEY"] = self.secrets["token_key"]
         return told
 
     def credentials(self, banks: list[str], officers: list[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -142,6 +146,17 @@ def _secrets(path: Path) -> dict[str, Any]:
 def _write(path: Path, content: dict[str, Any]) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
+
+
+@contextmanager
+def announced(local: Local) -> Iterator[None]:
+    """Have `lanjie.json` only while the run is up, so that nobody is sent to doors that are closed."""
+    path = local.folder / "lanjie.json"
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def write_lanjie_json(local: Local, content: dict[str, Any]) -> Path:

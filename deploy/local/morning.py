@@ -85,6 +85,8 @@ async def play(info: dict[str, Any], environment: dict[str, str], console: Conso
                 visit.body, visit.key = visits[earlier].body, visits[earlier].key
             await player.perform(visit)
             _print_row(console, _row(visit))
+            if visit.level != visit.script.get("expect", visit.level):
+                console.print(f"[red]not as expected: {visit.level} instead of {visit.script['expect']}[/]")
             await asyncio.sleep(STEP_SECONDS)
         await _print_totals(client, info, ears, console)
 

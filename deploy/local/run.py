@@ -22,6 +22,7 @@ from deploy.local.config import (
     SERVICES,
     CannotRunError,
     Local,
+    announced,
     refuse_taken_ports,
     write_lanjie_json,
 )
@@ -46,9 +47,7 @@ def main() -> None:
         refuse_second_run(local)
         refuse_taken_ports(local.ports)
         postgres.initialise(local)
-        with suppress(FileNotFoundError):
-            (local.folder / "lanjie.json").unlink()
-        with supervised(local) as supervisor:
+        with supervised(local) as supervisor, announced(local):
             info = asyncio.run(_bring_up(local, supervisor))
             console.print(f"ready after {time.monotonic() - began:.1f} s")
             if os.environ.get("DEMO", "1") != "0":
@@ -150,8 +149,8 @@ async def _all_ready(local: Local) -> None:
 def _say_doors(info: dict[str, Any], local: Local) -> None:
     bank, key = next(iter(info["bank_keys"].items()))
     officer = info["officers"][0]
-    post = f"""curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-  -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' -d "$(sed "s/REFERENCE/$(date +%s)/" {SAMPLE})\""""
+    post = f"""curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' \\
+  -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' -d "$(sed "s/REFERENCE/$(date +%s)/" {SAMPLE})\""""
     follow = f"""curl -sN {info["notifier"]}/v1/alerts/stream -H 'Authorization: Bearer {officer["token"]}'"""
     console.print(
         f"""

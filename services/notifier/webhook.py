@@ -1,6 +1,7 @@
 """The webhook channel: an alert, signed by the Standard Webhooks rules, posted to a unit's own system."""
 
 import asyncio
+import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,12 +40,11 @@ Outcome = Delivered | Retry | Dead
 def refuse_useless(url: str, secret: str) -> None:
     """Raise `ValueError` where an address cannot be posted to, or a secret cannot sign."""
     try:
-        address = httpx2.URL(url)
-        Webhook(secret)
-    except (httpx2.InvalidURL, ValueError, RuntimeError) as error:
-        raise ValueError("a webhook needs a URL and a secret written whsec_ and base64") from error
-    if address.scheme not in ("http", "https") or not address.host:
-        raise ValueError("a webhook's URL begins with https:// or http:// and names a host")
+        address, key = httpx2.URL(url), base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise ValueError("a webhook needs a URL, and a secret in base64 after whsec_") from error
+    if address.scheme not in ("http", "https") or not address.host or not key:
+        raise ValueError("a webhook needs an http(s) URL that names a host, and a secret that is not empty")
 
 
 async def post(

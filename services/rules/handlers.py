@@ -11,7 +11,7 @@ from services.rules.pack import evaluate
 from services.rules.verdict import Verdict, decide
 from shared.events import OutcomeApplied, OutcomeDecided, ReportFiled, VerdictReached
 from shared.outbox import Outgoing, keep, new_id, outgoing
-from shared.postgres import Pool
+from shared.postgres import Connection, Pool
 from shared.privacy import Seal
 
 Traced = tuple[ReportFiled, str]
@@ -30,27 +30,34 @@ async def judge_reports(
     async with pool.acquire() as connection, connection.transaction():
         fresh = await store.insert_sightings(connection, [report for report, _ in by_id.values()])
         new = [traced for report_id, traced in by_id.items() if report_id in fresh]
-        verdicts, rows = [], []
-        if new:
-            new_reports = [report for report, _ in new]
-            known = await store.pasts(connection, new_reports)
-            tempo = await store.branches(connection, new_reports)
-            judged = Judged()
-            for report, trace in sorted(new, key=_by_filing):
-                payee, payer = judged.added_to(*known[report.report_id], report)
-                branch = tempo.get(report.report_id, Branch())
-                looked_at = facts(report, _text(report, narrative), payee, payer, branch)
-                verdict = _event(report, decide(evaluate(looked_at, builtin.RULES)), now)
-                judged.remember(report, verdict.level)
-                verdicts.append(verdict)
-                rows.append(outgoing(verdict, verdict.verdict_id, traceparent=trace))
-            await store.insert_verdicts(connection, verdicts, rows)
-            await keep(connection, rows)
-            await store.count_branches(connection, new_reports)
+        verdicts, rows = await _judge(connection, narrative, sorted(new, key=_by_filing), now) if new else ([], [])
         again = await store.verdicts_of(connection, [report_id for report_id in by_id if report_id not in fresh])
         repeated = [_again(row["id"], by_id[row["report_id"]][0], row["event"], row["traceparent"]) for row in again]
         await keep(connection, repeated)
     return verdicts, rows + repeated
+
+
+async def _judge(
+    connection: Connection, narrative: Seal, new: Sequence[Traced], now: datetime
+) -> tuple[list[VerdictReached], list[Outgoing]]:
+    """Judge reports whose sightings are stored, one after the other, and store the verdicts together."""
+    reports = [report for report, _ in new]
+    known = await store.pasts(connection, reports)
+    tempo = await store.branches(connection, reports)
+    verdicts, rows = [], []
+    judged = Judged()
+    for report, trace in new:
+        payee, payer = judged.added_to(*known[report.report_id], report)
+        branch = tempo.get(report.report_id, Branch())
+        looked_at = facts(report, _text(report, narrative), payee, payer, branch)
+        verdict = _event(report, decide(evaluate(looked_at, builtin.RULES)), now)
+        judged.remember(report, verdict.level)
+        verdicts.append(verdict)
+        rows.append(outgoing(verdict, verdict.verdict_id, traceparent=trace))
+    await store.insert_verdicts(connection, verdicts, rows)
+    await keep(connection, rows)
+    await store.count_branches(connection, reports)
+    return verdicts, rows
 
 
 def _by_filing(traced: Traced) -> tuple[datetime, UUID]:

@@ -25,7 +25,14 @@ FREE_PORTS = {f"LANJIE_{part.upper()}_PORT": "0" for part in DEFAULT_PORTS}
 
 def start(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     """Start the local run the way `make run` does."""
-    told = {**os.environ, **FREE_PORTS, "LANJIE_RUN_DIR": str(folder), "DEMO": "0", "PYTHONUNBUFFERED": "1", **environment}
+    told = {
+        **os.environ,
+        **FREE_PORTS,
+        "LANJIE_RUN_DIR": str(folder),
+        "DEMO": "0",
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "deploy.local.run"],
         cwd=ROOT,
@@ -61,9 +68,7 @@ class Stack:
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[RawConnection]:
         """Connect to a service's database."""
-        connection = await asyncpg.connect(
-            self.info["databases"][service], server_settings={"search_path": service}
-        )
+        connection = await asyncpg.connect(self.info["databases"][service], server_settings={"search_path": service})
         try:
             yield connection
         finally:

@@ -57,7 +57,9 @@ async def test_a_report_becomes_an_alert_an_order_a_feedback_and_counted_money(s
 
         case = (await client.post(f"{case_url}/acknowledge", headers=officer)).json()
         assert case["status"] == "acknowledged"
-        order = (await client.post(f"{case_url}/orders", json={"kind": "stop", "reason": "核实"}, headers=officer)).json()
+        order = (
+            await client.post(f"{case_url}/orders", json={"kind": "stop", "reason": "核实"}, headers=officer)
+        ).json()
         assert order["amount_fen"] == 9_800_000
 
         async def pulled() -> Any:  # noqa: ANN401
@@ -106,7 +108,13 @@ async def test_a_report_becomes_an_alert_an_order_a_feedback_and_counted_money(s
 
 async def test_a_confirmed_payee_makes_the_next_plain_report_an_alert(stack: Stack, account: str) -> None:
     intake, notifier = stack.info["intake"], stack.info["notifier"]
-    plain = {"cues": [], "note": "", "transfer__purpose": "转账", "transfer__amount_fen": 90_000, "payee__account": account}
+    plain = {
+        "cues": [],
+        "note": "",
+        "transfer__purpose": "转账",
+        "transfer__amount_fen": 90_000,
+        "payee__account": account,
+    }
     async with httpx2.AsyncClient(timeout=20) as client, alerts(stack, "SZ-LH-CZ") as feed:
 
         async def post(**changes: Any) -> dict[str, Any]:  # noqa: ANN401

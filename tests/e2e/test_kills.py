@@ -3,7 +3,6 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -19,11 +18,11 @@ VICTIMS = ("rules", "kafka", "intake", "notifier", "kafka", "intake", "rules", "
 PATIENCE_SECONDS = 90.0
 
 
-async def insist(call: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
-    """Repeat a call, as a branch system does, until it is answered with a success."""
+async def insist(http: httpx2.AsyncClient, url: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    """Repeat a post, as a branch system does, until it is answered with a success."""
     while True:
         with suppress(httpx2.HTTPError):
-            answer = await call()
+            answer = await http.post(url, json=body, headers=headers)
             if answer.is_success:
                 return dict(answer.json())
             assert answer.status_code in {409, 503}, answer.text
@@ -62,33 +61,35 @@ async def test_five_hundred_reports_survive_the_killing_of_every_part(own_stack:
     async def client(http: httpx2.AsyncClient) -> None:
         while queue:
             place, body = queue.pop()
-            headers = stack.bank(**{"Idempotency-Key": a_key()})
-            receipt = await insist(lambda: http.post(f"{url}/v1/reports", json=body, headers=headers))
+            receipt = await insist(http, f"{url}/v1/reports", body, stack.bank(**{"Idempotency-Key": a_key()}))
             accepted[receipt["id"]] = body
             if place % 5 == 0:
                 amount = body["transfer"]["amount_fen"]
                 told = {"outcome": "cancelled", "amount_fen": amount}
-                path = f"{url}/v1/reports/{receipt['id']}/disposition"
-                await insist(lambda: http.post(path, json=told, headers=stack.bank()))
+                await insist(http, f"{url}/v1/reports/{receipt['id']}/disposition", told, stack.bank())
                 cancelled[receipt["id"]] = amount
 
     async def killer() -> None:
         for number, victim in enumerate(VICTIMS, 1):
+
             async def far_enough(goal: int = number * REPORTS // (len(VICTIMS) + 1)) -> bool:
                 return len(accepted) >= goal
 
             await eventually(far_enough, PATIENCE_SECONDS)
             await asyncio.to_thread(stack.kill, victim)
 
-    async with httpx2.AsyncClient(timeout=5) as http:
-        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
-            group.create_task(killer())
-            for _ in range(CLIENTS):
-                group.create_task(client(http))
+    async with (
+        httpx2.AsyncClient(timeout=5) as http,
+        asyncio.timeout(PATIENCE_SECONDS),
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(killer())
+        for _ in range(CLIENTS):
+            group.create_task(client(http))
 
     async def all_answered() -> bool:
         async with stack.database("intake") as intake:
-            return await intake.fetchval("select count(*) from outbox where awaits_answer") == 0
+            return bool(await intake.fetchval("select not exists (select from outbox where awaits_answer)"))
 
     await eventually(all_answered, PATIENCE_SECONDS)
     await check(stack, accepted, cancelled)
@@ -99,7 +100,9 @@ async def check(stack: Stack, accepted: dict[str, dict[str, Any]], cancelled: di
     amounts = {report_id: body["transfer"]["amount_fen"] for report_id, body in accepted.items()}
     async with stack.database("intake") as intake:
         stored = {str(row["id"]) for row in await intake.fetch("select id from report")}
-        shown = {str(row["report_id"]): row["level"] for row in await intake.fetch("select report_id, level from verdict")}
+        shown = {
+            str(row["report_id"]): row["level"] for row in await intake.fetch("select report_id, level from verdict")
+        }
     async with stack.database("rules") as rules:
         judged = [str(row["report_id"]) for row in await rules.fetch("select report_id from verdict")]
     async with stack.database("notifier") as notifier:

@@ -59,6 +59,19 @@ async def event_of(door: Door, report_id: UUID) -> ReportFiled:
     return ReportFiled.model_validate_json(row["payload"])
 
 
+async def shown(door: Door, report_id: UUID) -> dict[str, Any]:
+    """Return what the bank is shown of its report."""
+    answer = await door.client.get(f"/v1/reports/{report_id}", headers=bank())
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def owed(door: Door, event_id: UUID) -> bool:
+    """Return whether an event still waits for its answer."""
+    return bool(await door.rows("select 1 from outbox where id = $1 and awaits_answer", event_id))
+
+
 def problem_of(answer: Response, status: int) -> dict[str, Any]:
     """Return the problem document of a refusal, after a look at its form."""
     assert answer.status_code == status, answer.text

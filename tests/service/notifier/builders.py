@@ -3,10 +3,13 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
+
+import asyncpg
 
 from services.notifier import handlers
 from services.notifier.clock import Deadlines
@@ -27,7 +30,7 @@ from shared.events import (
     VerdictReached,
 )
 from shared.outbox import Outgoing, new_id
-from shared.postgres import Pool
+from shared.postgres import Pool, RawConnection
 from tests.parts import IDENTITY, NARRATIVE, TOKENS
 
 E = TypeVar("E", bound=Event)
@@ -187,6 +190,16 @@ async def hear(pool: Pool, feedback: FeedbackReceived) -> list[Outgoing]:
 def said(rows: Sequence[Outgoing], event: type[E]) -> list[E]:
     """Return the events of one type among those promised."""
     return [event.model_validate_json(row.payload) for row in rows if row.type == event.type]
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[RawConnection]:
+    """Connect as a command on a terminal does."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "notifier"})
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:

@@ -1,12 +1,13 @@
 """What officers do at the door."""
 
 from typing import Any, cast
+from uuid import UUID
 
 from httpx2 import Response
 
 from shared.events import VerdictReached
 from tests.parts import Door, officer_of
-from tests.service.notifier.builders import a_verdict, take
+from tests.service.notifier.builders import a_verdict, an_account, take
 
 CITY = officer_of("SZ")
 AUDITOR = officer_of("SZ", "auditor")
@@ -34,6 +35,27 @@ async def a_case(door: Door, *verdicts: VerdictReached) -> str:
     """Open a case; return its id."""
     taken = await take(door.pool, *(verdicts or (a_verdict(),)))
     return str(taken.placed[0].case_id)
+
+
+async def new_case(door: Door) -> str:
+    """Open a case on an account of its own; return its id."""
+    return await a_case(door, a_verdict(account=an_account()))
+
+
+async def said_of(door: Door, case_id: str) -> list[str]:
+    """The types of the events about a case that are in the outbox, sorted."""
+    rows = await door.rows("select type from outbox where key = $1 order by type", case_id)
+    return [row["type"] for row in rows]
+
+
+async def promised(door: Door, case_id: str) -> list[dict[str, Any]]:
+    """What is promised about a case and awaits its answer."""
+    return await door.rows("select * from outbox where key = $1 and awaits_answer order by type", case_id)
+
+
+async def orders_of(door: Door, case_id: str) -> list[dict[str, Any]]:
+    """The orders of a case as they are stored."""
+    return await door.rows("select * from bank_order where case_id = $1 order by id", UUID(case_id))
 
 
 async def acknowledge(door: Door, case_id: str, who: dict[str, str] = CUIZHU) -> Response:

@@ -3,14 +3,13 @@
 import shutil
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from deploy.local.config import REFERENCE
 from services.notifier import alert_store, reference, store
 from shared.postgres import Pool
 from tests.parts import Door
-from tests.service.notifier.builders import a_verdict, take
+from tests.service.notifier.builders import a_verdict, connected, take
 from tests.service.notifier.police import CITY, CUIZHU, DONGMEN, FUTIAN, LUOHU, a_case, inbox
 
 
@@ -86,9 +85,8 @@ async def test_a_unit_that_moves_in_the_tree_takes_its_cases_and_alerts_along(
     shutil.copytree(REFERENCE, tmp_path, dirs_exist_ok=True)
     units = (tmp_path / "units.csv").read_text(encoding="utf-8")
     (tmp_path / "units.csv").write_text(units.replace("翠竹派出所,3,SZ-LH\n", "翠竹派出所,3,SZ-FT\n"), encoding="utf-8")
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "notifier"})
-    await reference.load(connection, tmp_path)
-    await connection.close()
+    async with connected(dsn) as connection:
+        await reference.load(connection, tmp_path)
     assert len(await store.inbox(pool, "/SZ/SZ-FT/SZ-LH-CZ/", None, None, 10)) == 1
     assert len(await store.inbox(pool, "/SZ/SZ-FT/", None, None, 10)) == 1
     assert await store.inbox(pool, "/SZ/SZ-LH/", None, None, 10) == []

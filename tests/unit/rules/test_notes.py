@@ -117,6 +117,10 @@ ALERTS: dict[str, tuple[str | None, Note]] = {
         "game_trading",
         Note("充值，卖游戏账号，买家给的网站要先交解冻费才能提现", 0.3),
     ),
+    "假反诈中心": (
+        "impersonated_authority",
+        Note("转账，自称反诈中心的让他把钱转去核查账户，不转就冻结", 7, (FIRST,)),
+    ),
     "拒办后取现": (
         None,
         Note(
@@ -133,6 +137,22 @@ CAUTIONS: dict[str, tuple[str | None, Note]] = {
     "冒充社保局": (
         "impersonated_authority",
         Note("往来款，大叔说社保局查到他的卡盗用要停，转接的警官让配合调查", 2),
+    ),
+    "点赞": (
+        "brushing_rebates",
+        Note("充值，网上兼职给商家点赞，返过几十，现在要先充钱做大单", 2),
+    ),
+    "私下买票": (
+        "fake_shopping",
+        Note("买演唱会票，朋友圈看到的，对方要私下转账，视频他不接", 0.4),
+    ),
+    "中奖": (
+        None,
+        Note("手续费，阿姨说她中了奖，要先交手续费", 0.5),
+    ),
+    "敲诈": (
+        None,
+        Note("转账，小伙子低着头，问了才说裸聊被录了像，对方要钱", 1),
     ),
     "刷单": (
         "brushing_rebates",

@@ -66,6 +66,7 @@ SPEAKS: dict[str, list[Facts]] = {
     "romance": [facts_with(text="网上认识的女朋友"), facts_with(text="和男友没见过面")],
     "game-trading": [facts_with(text="卖游戏号"), facts_with(text="游戏账号交易")],
     "off-platform-purchase": [facts_with(text="卖家不走平台"), facts_with(text="网上看中的车，叫先付")],
+    "threatened": [facts_with(text="被人敲诈")],
     "remote-control": [
         facts_with(text="手机共享屏幕"),
         facts_with("on_phone_throughout"),

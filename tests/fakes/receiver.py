@@ -1,0 +1,112 @@
+"""An HTTP receiver that answers as it is told: a unit's own system at the other end of a webhook."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+class Fault(Enum):
+    """What a receiver does instead of answering. It has read the request in any case."""
+
+    HANG = "never answers"
+    RESET = "resets the connection"
+
+
+Answer = int | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        return json.loads(self.body)
+
+
+class Receiver:
+    """Gives the answers of its script one after the other; then 200 to everything."""
+
+    def __init__(self, *script: Answer) -> None:
+        self._script = list(script)
+        self._news = asyncio.Condition()
+        self._answering: set[asyncio.Task[None]] = set()
+        self.requests: list[Request] = []
+        self.url = ""
+
+    async def received(self, number: int) -> list[Request]:
+        """Wait until so many requests have come in; return them."""
+        async with asyncio.timeout(10), self._news:
+            await self._news.wait_for(lambda: len(self.requests) >= number)
+        return self.requests[:number]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            while request := await _read(reader):
+                answer = self._script.pop(0) if self._script else 200
+                async with self._news:
+                    self.requests.append(request)
+                    self._news.notify_all()
+                match answer:
+                    case Fault.HANG:
+                        await asyncio.Event().wait()
+                    case Fault.RESET:
+                        _reset(writer)
+                        return
+                    case int():
+                        head = f"HTTP/1.1 {answer} .\r\nlocation: {self.url}elsewhere\r\ncontent-length: 0\r\n\r\n"
+                        writer.write(head.encode())
+                        await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # whoever posts may go away at any time
+        finally:
+            self._answering.discard(task)
+            writer.close()
+
+
+@asynccontextmanager
+async def receiving(*script: Answer) -> AsyncIterator[Receiver]:
+    """Run a receiver."""
+    receiver = Receiver(*script)
+    server = await asyncio.start_server(receiver._serve, HOST, 0)  # noqa: SLF001 - two halves of one thing
+    receiver.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}/"
+    try:
+        yield receiver
+    finally:
+        server.close()
+        for task in list(receiver._answering):  # noqa: SLF001
+            task.cancel()
+        await asyncio.gather(*receiver._answering, return_exceptions=True)  # noqa: SLF001
+        await server.wait_closed()
+
+
+async def _read(reader: asyncio.StreamReader) -> Request | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.strip().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    method, path, _ = first.split(" ")
+    return Request(method, path, headers, await reader.readexactly(int(headers["content-length"])))
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
