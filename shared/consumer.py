@@ -115,7 +115,7 @@ class Consumer:
     async def _run(self) -> None:
         while not self._end.is_set():
             broker = KafkaBroker(self._bootstrap, consumer_only=True, logger=None, graceful_timeout=8.0)
-            subscriber = broker.subscriber(
+            subscription = broker.subscriber(
                 *self._topics,
                 group_id=self._group,
                 group_instance_id=self._instance,
@@ -128,11 +128,11 @@ class Consumer:
                 parser=_parse_leniently,
                 decoder=_leave_encoded,
             )
-            subscriber(self._consume)
+            subscription(self._consume)
             try:
                 async with asyncio.timeout(JOIN_SECONDS):
                     await broker.start()
-                consumer = cast("AIOKafkaConsumer", subscriber.consumer)
+                consumer = cast("AIOKafkaConsumer", subscription.consumer)
                 pace_idle_fetches(consumer)
                 await self._watch(consumer)
             except (KafkaError, OSError, TimeoutError) as error:
@@ -141,9 +141,14 @@ class Consumer:
                 log.exception("consumer_failed", group=self._group)
             finally:
                 self.progress.reachable = False
-                with suppress(KafkaError, OSError, TimeoutError):
-                    await broker.stop()
+                await self._leave(broker)
             await self._pause(1.0)
+
+    async def _leave(self, broker: KafkaBroker) -> None:
+        try:
+            await broker.stop()
+        except Exception as error:  # FastStream gathers what went wrong into a group; we are leaving anyway
+            log.warning("left_untidily", group=self._group, error=type(error).__name__)
 
     async def _consume(self, message: KafkaMessage) -> None:
         records = cast("tuple[Record, ...]", message.raw_message)
@@ -181,7 +186,8 @@ class Consumer:
             return
         log.critical("consumption_halted", group=self._group, failures=self._failures_in_a_row)
         self.progress.halted = True
-        await asyncio.Event().wait()
+        await self._end.wait()
+        raise asyncio.CancelledError
 
     async def _put_aside(self, records: Sequence[Poison]) -> None:
         if records:
@@ -249,7 +255,8 @@ def pace_idle_fetches(consumer: AIOKafkaConsumer) -> None:
         began = asyncio.get_running_loop().time()
         found: bool = await fetch(*request)
         if not found:
-            await asyncio.sleep(IDLE_FETCH_SECONDS - (asyncio.get_running_loop().time() - began))
+            with suppress(asyncio.CancelledError):  # as the wrapped method does: its caller awaits it once more
+                await asyncio.sleep(IDLE_FETCH_SECONDS - (asyncio.get_running_loop().time() - began))
         return found
 
     fetcher._proc_fetch_request = paced  # noqa: SLF001

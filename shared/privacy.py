@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES: Final = 12
 TOKEN_BYTES: Final = 18
+SHORTEST_SHOWN: Final = 8
 
 
 class SealBrokenError(Exception):
@@ -69,10 +70,10 @@ class Seal:
 
 
 def mask_name(name: str) -> str:
-    """`王小明` → `王**`: the surname is enough to ask for the right person."""
-    return name[:1] + "*" * min(len(name) - 1, 3)
+    """`王小明` → `王**`: the surname is enough to ask for the right person. A single character shows nothing."""
+    return name[:1] + "*" * min(len(name) - 1, 3) if len(name) > 1 else "*"
 
 
 def mask_number(number: str) -> str:
-    """`6222021234567890` → `****7890`: the last four digits, as on a receipt."""
-    return f"****{number[-4:]}"
+    """`6222021234567890` → `****7890`: the last four digits, as on a receipt, if more than those stay hidden."""
+    return f"****{number[-4:]}" if len(number) >= SHORTEST_SHOWN else "****"

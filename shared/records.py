@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from shared.dead_letters import Poison
 from shared.events import EVENTS, Event
 
+
 class Record(Protocol):
     """What aiokafka hands out; any of key, value and header values may be missing."""
 

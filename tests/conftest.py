@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.observe import configure_logging
 from tests.parts import DatabaseServer, Door, database_server, intake_door, notifier_door
+
+configure_logging("tests")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.notifier import case, money_store, order, people_store, store
+from services.notifier import case, money_store, order, people_store, store, timeline
 from services.notifier.case import Case, Entry
 from services.notifier.order import ApplicationType, Order, Transfer
 from services.notifier.people_store import Officer
@@ -24,7 +24,6 @@ from shared.events import (
     OutcomeDecided,
     VerdictReached,
 )
-from shared.money import yuan
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.privacy import Seal
@@ -49,13 +48,8 @@ async def acknowledge(
         after = case.acknowledge(before, officer.id, now)
         if after is None:
             return None, []
-        rows = await _write(connection, after, [_acknowledged(after, officer, now)])
+        rows = await _write(connection, after, [timeline.acknowledged(after, officer.name, now)])
     return (now - before.opened_at).total_seconds(), rows
-
-
-def _acknowledged(after: Case, officer: Officer, now: datetime) -> Entry:
-    seconds = (now - after.opened_at).total_seconds()
-    return Entry(after.id, now, "acknowledged", f"officer:{officer.name}", f"已签收，用时 {seconds:.1f} 秒")
 
 
 async def _write(connection: Connection, after: Case, entries: Sequence[Entry]) -> list[Outgoing]:
@@ -77,9 +71,9 @@ async def give_order(
         order.refuse_unlawful(asked.kind, before, on_account, now)
         held = order.held_in(case_id, on_account, now)
         given, event = await _order(connection, identity, officer, before, held, asked, now)
-        after, entries = replace(before, version=before.version + 1), [_ordered(given, officer, now)]
+        after, entries = replace(before, version=before.version + 1), [timeline.ordered(given, officer.name, now)]
         if taken_on := case.acknowledge(before, officer.id, now):
-            after, entries = taken_on, [_acknowledged(taken_on, officer, now), *entries]
+            after, entries = taken_on, [timeline.acknowledged(taken_on, officer.name, now), *entries]
         rows = await _write(connection, after, entries)
         rows += await _issue(connection, officer, given, event, asked.reason)
     return given, rows
@@ -94,14 +88,6 @@ async def _issue(
     rows = [outgoing(event, given.id, awaits_answer=True)]
     await keep(connection, rows)
     return rows
-
-
-def _ordered(given: Order, officer: Officer, now: datetime) -> Entry:
-    if given.kind is OrderKind.STOP:
-        text = f"下达紧急止付指令：{given.bank}，金额 {yuan(given.amount_fen)} 元"
-    else:
-        text = f"下达解除止付指令：{given.bank}"
-    return Entry(given.case_id, now, "ordered", f"officer:{officer.name}", text)
 
 
 async def _order(
@@ -199,14 +185,14 @@ async def close(
         mine = [one for one in on_account if one.case_id == case_id]
         if any(one.status is OrderStatus.PENDING for one in mine):
             raise conflict("An order of this case is waiting for the bank's answer; close the case after it.")
-        entries = [_closed(after, officer, now)]
+        entries = [timeline.closed(after, closing.finding, officer.name, now)]
         rows: list[Outgoing] = []
         held = order.held_in(case_id, mine, now)
         if closing.finding is Finding.UNFOUNDED and held:
             release = Ordering(kind=OrderKind.RELEASE_STOP, reason=closing.reason)
             given, event = await _order(connection, identity, officer, before, held, release, now)
             rows += await _issue(connection, officer, given, event, closing.reason)
-            entries.append(_ordered(given, officer, now))
+            entries.append(timeline.ordered(given, officer.name, now))
         reports = await store.reports_in(connection, [case_id])
         outcome = OutcomeDecided(
             outcome_id=after.outcome_id or new_id(),
@@ -221,14 +207,6 @@ async def close(
         await keep(connection, decided)
         rows += await _write(connection, after, entries)
     return rows + decided
-
-
-FINDING_TEXT = {Finding.CONFIRMED: "属实，系电信网络诈骗", Finding.UNFOUNDED: "不属实，已排除诈骗"}
-
-
-def _closed(after: Case, officer: Officer, now: datetime) -> Entry:
-    assert after.finding is not None
-    return Entry(after.id, now, "closed", f"officer:{officer.name}", f"结案：{FINDING_TEXT[after.finding]}")
 
 
 async def unmask(pool: Pool, identity: Seal, officer: Officer, case_id: UUID, reason: str) -> list[dict[str, Any]]:

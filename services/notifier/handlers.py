@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.notifier import alert, alert_store, case, ledger, money_store, order, people_store, store
+from services.notifier import alert, alert_store, case, ledger, money_store, order, people_store, store, timeline
 from services.notifier.alert_store import Alert
-from services.notifier.case import MACHINE, Alerting, Case, Entry, Placed, Placement
+from services.notifier.case import Alerting, Case, Entry, Placed, Placement
 from services.notifier.clock import Deadlines
 from services.notifier.ledger import Book
 from services.notifier.order import Order
@@ -20,7 +20,6 @@ from shared.events import (
     DispositionRecorded,
     FeedbackContradicted,
     FeedbackReceived,
-    FeedbackResult,
     Level,
     OrderChanged,
     OrderKind,
@@ -28,7 +27,6 @@ from shared.events import (
     ReportsCounted,
     VerdictReached,
 )
-from shared.money import yuan
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool, Row
 from shared.privacy import Seal
@@ -157,13 +155,6 @@ async def count_dispositions(pool: Pool, events: Sequence[DispositionRecorded], 
     return rows
 
 
-OUTCOME_TEXT = {
-    DispositionOutcome.CANCELLED: "客户取消办理，劝阻成功",
-    DispositionOutcome.PROCEEDED: "客户坚持办理",
-    DispositionOutcome.ALREADY_SENT: "款项已经转出",
-}
-
-
 async def _count(
     connection: Connection, report_ids: Sequence[UUID], now: datetime
 ) -> tuple[list[Line], list[Outgoing]]:
@@ -173,7 +164,7 @@ async def _count(
     if not found:
         return [], []
     books = await money_store.books(connection, cases, [row["report_id"] for row in found if not row["case_id"]])
-    await store.tell(connection, [_disposition_entry(row, now) for row in found if row["case_id"]])
+    await store.tell(connection, [_told(row, now) for row in found if row["case_id"]])
     events = [
         DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
         for row in found
@@ -195,9 +186,9 @@ def _lines(books: Sequence[Book], dispositions: Sequence[Row]) -> list[Line]:
     ]
 
 
-def _disposition_entry(row: Row, now: datetime) -> Entry:
-    text = f"柜面处置：{OUTCOME_TEXT[DispositionOutcome(row['outcome'])]}，{yuan(row['amount_fen'])} 元"
-    return Entry(row["case_id"], now, "disposition", MACHINE, text, told_by=row["id"])
+def _told(row: Row, now: datetime) -> Entry:
+    outcome = DispositionOutcome(row["outcome"])
+    return timeline.visit_ended(row["case_id"], row["id"], outcome, row["amount_fen"], now)
 
 
 async def take_feedback(pool: Pool, feedback: FeedbackReceived, now: datetime) -> tuple[Order | None, list[Outgoing]]:
@@ -240,7 +231,7 @@ async def _apply(
     [book] = await money_store.books(connection, [about], [])
     cause = after.feedback_id or after.id
     await money_store.book(connection, [(cause, entry) for entry in ledger.entries(book)])
-    await store.write_timeline(connection, [_feedback_entry(after, now)])
+    await store.write_timeline(connection, [timeline.answered(after, now)])
     changed = replace(about, version=about.version + 1)
     await store.update_cases(connection, [changed])
     return [outgoing(said, new_id()), *await _announce(connection, [changed])]
@@ -257,27 +248,8 @@ def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
     )
 
 
-def _feedback_entry(after: Order, now: datetime) -> Entry:
-    match (after.status, after.kind):
-        case (OrderStatus.EXECUTED, OrderKind.STOP):
-            text = f"银行反馈：已止付 {yuan(after.stopped_fen or 0)} 元"
-            if after.balance_before_fen is not None:
-                text += f"（止付前余额 {yuan(after.balance_before_fen)} 元）"
-        case (OrderStatus.EXECUTED, _):
-            text = "银行反馈：已解除止付"
-        case _:
-            text = "银行反馈：未能执行，原因见反馈"
-    return Entry(after.case_id, now, "feedback", f"bank:{after.bank}", text)
-
-
 async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> None:
     """Put a contradicting answer where the officers see it, once. Raises `UnknownOrderError`."""
-    said = "已执行" if event.result is FeedbackResult.SUCCESS else "未执行"
-    amount = f"，金额 {yuan(event.stopped_fen)} 元" if event.stopped_fen is not None else ""
-    text = f"需人工复核：银行对同一指令的反馈前后不一致，后一次称{said}{amount}"
     async with pool.acquire() as connection, connection.transaction():
         about = await _locked_case(connection, event.case_id)
-        actor = f"bank:{event.bank}"
-        await store.tell(
-            connection, [Entry(about.id, now, "contradiction", actor, text, told_by=event.contradiction_id)]
-        )
+        await store.tell(connection, [timeline.contradicted(about.id, event, now)])

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from services.notifier import decisions, people_store, store
+from services.notifier import decisions, inbox_store, people_store
 from services.notifier.answers import CaseLine, CaseView, OrderView, case_view, line_of, order_view
 from services.notifier.metrics import Metrics
 from services.notifier.people_store import Officer
@@ -54,10 +54,10 @@ async def _decider(door: Door, request: Request) -> Officer:
 
 
 async def _case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
-    row = await store.case_seen_by(door.pool, case_id, officer.path)
+    row = await inbox_store.case_seen_by(door.pool, case_id, officer.path)
     if row is None:
         raise not_found("case")
-    return case_view(row, await store.case_parts(door.pool, case_id), door.identity, door.narrative)
+    return case_view(row, await inbox_store.case_parts(door.pool, case_id), door.identity, door.narrative)
 
 
 async def _still_in(door: Door, request: Request, path: str) -> bool:
@@ -87,7 +87,7 @@ def _add_looks(router: APIRouter, door_of: Callable[[], Door]) -> None:
         """Return the inbox of the officer's subtree, the latest change first; `since` is a time of change."""
         door = door_of()
         officer = await door.officers.holder(request)
-        rows = await store.inbox(door.pool, officer.path, status and status.value, since, limit)
+        rows = await inbox_store.inbox(door.pool, officer.path, status and status.value, since, limit)
         return JSONResponse({"cases": [line_of(row).model_dump(mode="json") for row in rows]})
 
     @router.get("/cases/{case_id}", response_model=CaseView, responses=problems_of(401, 403, 404, 422, 503))

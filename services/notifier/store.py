@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +9,7 @@ import asyncpg
 from services.notifier.case import Case, Entry, Placed
 from shared.events import CaseStatus, Finding, Level, VerdictReached
 from shared.outbox import new_id
-from shared.postgres import Connection, Pool, Row
+from shared.postgres import Connection, Row
 
 CASE_FIELDS = """
     id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
@@ -181,16 +180,17 @@ async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> se
     """Add lines to timelines, each event's line once; return the cases that have a new one."""
     rows = await connection.fetch(
         """
-        insert into timeline (id, case_id, at, kind, actor, text)
-        select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
-        on conflict do nothing returning case_id
+        insert into timeline (id, case_id, at, kind, actor, text, told_by)
+        select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+        on conflict (told_by) do nothing returning case_id
         """,
-        [entry.told_by or new_id() for entry in entries],
+        [new_id() for _ in entries],
         [entry.case_id for entry in entries],
         [entry.at for entry in entries],
         [entry.kind for entry in entries],
         [entry.actor for entry in entries],
         [entry.text for entry in entries],
+        [entry.told_by for entry in entries],
     )
     return {row["case_id"] for row in rows}
 
@@ -230,58 +230,6 @@ async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -
         list(report_ids),
     )
     return [case_of(row) for row in rows]
-
-
-async def inbox(pool: Pool, path: str, status: str | None, since: datetime | None, most: int) -> list[Row]:
-    """Return the cases a subtree sees, the latest change first."""
-    return await pool.fetch(
-        """
-        select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
-               c.acknowledge_by, c.acknowledged_at, c.closed_at, c.finding, c.changed_at,
-               (select count(*) from report r where r.case_id = c.id) as reports
-        from fraud_case c
-        where exists (select from case_unit s where s.case_id = c.id and starts_with(s.path, $1))
-          and ($2::text is null or c.status = $2) and ($3::timestamptz is null or c.changed_at >= $3)
-        order by c.changed_at desc, c.id desc limit $4
-        """,
-        path,
-        status,
-        since,
-        most,
-    )
-
-
-async def case_seen_by(pool: Pool, case_id: UUID, path: str) -> Row | None:
-    """Return one case if a unit of the subtree has a report in it, with the name of who took it on."""
-    return await pool.fetchrow(
-        """
-        select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
-               c.acknowledge_by, c.acknowledged_at, o.name as acknowledged_by, c.closed_at, c.finding, c.reason,
-               c.changed_at
-        from fraud_case c left join officer o on o.id = c.acknowledged_by
-        where c.id = $1 and exists (select from case_unit s where s.case_id = c.id and starts_with(s.path, $2))
-        """,
-        case_id,
-        path,
-    )
-
-
-async def case_parts(pool: Pool, case_id: UUID) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return a case's reports with their dispositions, its orders, and its timeline."""
-    reports = await pool.fetch(
-        """
-        select r.id, r.bank, r.branch, r.unit, r.score, r.amount_fen, r.filed_at, r.verdict, d.outcome,
-               d.amount_fen as disposition_fen
-        from report r left join disposition d on d.report_id = r.id
-        where r.case_id = $1 order by r.filed_at, r.id
-        """,
-        case_id,
-    )
-    orders = await pool.fetch("select * from bank_order where case_id = $1 order by id", case_id)
-    timeline = await pool.fetch(
-        "select at, kind, actor, text from timeline where case_id = $1 order by at, id", case_id
-    )
-    return reports, orders, timeline
 
 
 async def sealed_reports(connection: Connection, case_id: UUID) -> list[VerdictReached]:

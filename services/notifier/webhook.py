@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx2
 from standardwebhooks.webhooks import Webhook
 
+HIGHEST_PORT: Final = 65_535
 EVENT_TYPE: Final = "lanjie.alert.v1"
 
 
@@ -43,8 +44,11 @@ def refuse_useless(url: str, secret: str) -> None:
         address, key = httpx2.URL(url), base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (httpx2.InvalidURL, ValueError) as error:
         raise ValueError("a webhook needs a URL, and a secret in base64 after whsec_") from error
-    if address.scheme not in ("http", "https") or not address.host or not key:
-        raise ValueError("a webhook needs an http(s) URL that names a host, and a secret that is not empty")
+    reachable = address.scheme in ("http", "https") and address.host and (address.port or 0) <= HIGHEST_PORT
+    if not reachable or not key:
+        raise ValueError(
+            "a webhook needs an http(s) URL that names a host and a port there is, and a secret that is not empty"
+        )
 
 
 async def post(

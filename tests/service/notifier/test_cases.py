@@ -2,7 +2,7 @@
 
 from services.notifier import handlers
 from services.notifier.clock import Deadlines
-from shared.events import CaseChanged, CaseStatus, Level
+from shared.events import CaseChanged, CaseStatus, Level, ReportsCounted
 from shared.postgres import Pool
 from tests.parts import IDENTITY, Door
 from tests.service.notifier.builders import a_verdict, now, said, take
@@ -85,13 +85,25 @@ async def test_a_batch_joins_open_cases_and_opens_others(pool: Pool) -> None:
 
 async def test_a_verdict_below_alert_level_opens_nothing_and_tells_nobody(notifier: Door) -> None:
     taken = await take(notifier.pool, a_verdict(level=Level.CLEAR), a_verdict(level=Level.CAUTION))
-    assert (len(taken.new), taken.placed, taken.rows) == (2, (), [])
-    for table in ("fraud_case", "alert", "timeline", "outbox"):
+    assert (len(taken.new), taken.placed) == (2, ())
+    for table in ("fraud_case", "alert", "timeline"):
         assert await notifier.count(table) == 0, table
     assert await notifier.rows("select level, verdict from report order by level") == [
         {"level": "caution", "verdict": None},
         {"level": "clear", "verdict": None},
     ]
+
+
+async def test_reports_that_no_case_answers_for_are_answered_as_counted_every_time(pool: Pool) -> None:
+    verdicts = a_verdict(level=Level.CLEAR), a_verdict(level=Level.ALERT), a_verdict(level=Level.CAUTION)
+    quiet = {verdicts[0].report.report_id, verdicts[2].report.report_id}
+    for _ in range(2):
+        taken = await take(pool, *verdicts)
+        [event] = said(taken.rows, ReportsCounted)
+        assert set(event.report_ids) == quiet
+        assert len(said(taken.rows, CaseChanged)) == 1
+        assert await pool.fetchval("select count(*) from outbox where type = $1", ReportsCounted.type) >= 1
+    assert await pool.fetchval("select count(*) from ledger where kind = 'reported'") == 3
 
 
 async def test_second_delivery_of_a_verdict_opens_no_second_case_and_books_no_second_money(notifier: Door) -> None:

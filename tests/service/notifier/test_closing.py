@@ -66,7 +66,7 @@ async def test_another_finding_is_refused(shared_notifier: Door) -> None:
 async def test_an_unfounded_case_releases_what_it_holds_in_the_same_transaction(shared_notifier: Door) -> None:
     case_id = await new_case(shared_notifier)
     stop = await ordered(shared_notifier, case_id)
-    await hear(shared_shared_notifier.pool, a_success(stop))
+    await hear(shared_notifier.pool, a_success(stop))
     answer = await close(shared_notifier, case_id, "unfounded", reason="已排除")
     assert answer.status_code == 200
     case = answer.json()
@@ -90,9 +90,9 @@ async def test_an_unfounded_case_releases_what_it_holds_in_the_same_transaction(
 
 async def test_the_release_of_a_closed_case_can_be_answered(shared_notifier: Door) -> None:
     case_id = await new_case(shared_notifier)
-    await hear(shared_shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
     release = (await close(shared_notifier, case_id, "unfounded")).json()["orders"][-1]
-    await hear(shared_shared_notifier.pool, a_success(release))
+    await hear(shared_notifier.pool, a_success(release))
     case = await case_of(shared_notifier, case_id)
     assert (case["status"], case["orders"][-1]["status"]) == ("closed", "executed")
     assert case["orders"][0]["released_at"] is not None
@@ -102,7 +102,7 @@ async def test_the_release_of_a_closed_case_can_be_answered(shared_notifier: Doo
 async def test_a_case_that_holds_nothing_or_is_confirmed_releases_nothing(shared_notifier: Door, finding: str) -> None:
     case_id = await new_case(shared_notifier)
     stop = await ordered(shared_notifier, case_id)
-    await hear(shared_shared_notifier.pool, a_success(stop) if finding == "confirmed" else a_failure(stop))
+    await hear(shared_notifier.pool, a_success(stop) if finding == "confirmed" else a_failure(stop))
     assert (await close(shared_notifier, case_id, finding)).status_code == 200
     assert [row["kind"] for row in await orders_of(shared_notifier, case_id)] == ["stop"]
     assert await types_promised(shared_notifier, case_id) == [OutcomeDecided.type]
@@ -110,7 +110,7 @@ async def test_a_case_that_holds_nothing_or_is_confirmed_releases_nothing(shared
 
 async def test_what_a_confirmed_case_holds_can_still_be_released(shared_notifier: Door) -> None:
     case_id = await new_case(shared_notifier)
-    await hear(shared_shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
     assert (await close(shared_notifier, case_id)).status_code == 200
     version = (await case_of(shared_notifier, case_id))["version"]
     assert (await give(shared_notifier, case_id, "release_stop")).status_code == 201

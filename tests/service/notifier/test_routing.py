@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.config import REFERENCE
-from services.notifier import alert_store, reference, store
+from services.notifier import alert_store, inbox_store, reference
 from shared.postgres import Pool
 from tests.parts import Door
 from tests.service.notifier.builders import a_verdict, connected, take
@@ -87,7 +87,7 @@ async def test_a_unit_that_moves_in_the_tree_takes_its_cases_and_alerts_along(
     (tmp_path / "units.csv").write_text(units.replace("翠竹派出所,3,SZ-LH\n", "翠竹派出所,3,SZ-FT\n"), encoding="utf-8")
     async with connected(dsn) as connection:
         await reference.load(connection, tmp_path)
-    assert len(await store.inbox(pool, "/SZ/SZ-FT/SZ-LH-CZ/", None, None, 10)) == 1
-    assert len(await store.inbox(pool, "/SZ/SZ-FT/", None, None, 10)) == 1
-    assert await store.inbox(pool, "/SZ/SZ-LH/", None, None, 10) == []
+    assert len(await inbox_store.inbox(pool, "/SZ/SZ-FT/SZ-LH-CZ/", None, None, 10)) == 1
+    assert len(await inbox_store.inbox(pool, "/SZ/SZ-FT/", None, None, 10)) == 1
+    assert await inbox_store.inbox(pool, "/SZ/SZ-LH/", None, None, 10) == []
     assert len(await alert_store.alerts_after(pool, "/SZ/SZ-FT/", 0, 10)) == 1

@@ -1,0 +1,165 @@
+"""The ledger in Postgres: only ever added to, its totals right, the same figures on the dashboard."""
+
+import random
+from collections import Counter
+
+import asyncpg
+import pytest
+
+from shared.events import DispositionOutcome, DispositionRecorded, Event, FeedbackReceived, VerdictReached
+from shared.postgres import Pool
+from tests.parts import Door
+from tests.service.notifier.builders import (
+    a_disposition,
+    a_failure,
+    a_success,
+    a_verdict,
+    an_account,
+    count,
+    hear,
+    take,
+)
+from tests.service.notifier.police import a_case, close, ordered
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update ledger set fen = fen + 1",
+        "update ledger set bank = 'CCB' where false",
+        "delete from ledger",
+        "truncate ledger",
+        "truncate ledger cascade",
+    ],
+)
+async def test_the_ledger_cannot_be_changed_only_added_to(pool: Pool, sql: str) -> None:
+    await take(pool, a_verdict())
+    with pytest.raises(asyncpg.RaiseError, match="only ever added to"):
+        await pool.execute(sql)
+    assert await pool.fetchval("select sum(fen) from ledger") == 9_800_000
+
+
+async def check_totals(pool: Pool) -> None:
+    """The totals are the sums, and nothing is negative."""
+    totals = {tuple(row) for row in await pool.fetch("select kind, bank, unit, fen from ledger_total")}
+    sums = {
+        tuple(row)
+        for row in await pool.fetch("select kind, bank, unit, sum(fen)::bigint from ledger group by kind, bank, unit")
+    }
+    assert totals == sums
+    assert all(fen >= 0 for *_, fen in totals)
+
+
+async def kinds(pool: Pool) -> Counter[str]:
+    rows = await pool.fetch("select kind, sum(fen)::bigint as fen from ledger_total group by kind")
+    return Counter({row["kind"]: row["fen"] for row in rows})
+
+
+async def test_the_dashboards_money_is_the_ledgers_in_yuan_by_kind_bank_and_unit(notifier: Door) -> None:
+    mine, theirs = a_verdict(amount_fen=12_345), a_verdict(an_account(), "CMB-SZ-LH-002", amount_fen=100)
+    await take(notifier.pool, mine, theirs)
+    await count(notifier.pool, a_disposition(mine, amount_fen=5))
+    lines = (await notifier.client.get("/metrics")).text.splitlines()
+    assert {line for line in lines if line.startswith("lanjie_money_yuan{")} == {
+        'lanjie_money_yuan{bank="ICBC",kind="reported",unit="SZ-LH-CZ"} 123.45',
+        'lanjie_money_yuan{bank="CMB",kind="reported",unit="SZ-LH-DM"} 1.0',
+        'lanjie_money_yuan{bank="ICBC",kind="averted",unit="SZ-LH-CZ"} 0.05',
+    }
+
+
+async def test_a_stop_is_booked_up_to_the_balance_and_the_order(notifier: Door) -> None:
+    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=1_000, balance_before_fen=300))
+    assert await kinds(notifier.pool) == {"reported": 1_000, "stopped": 300}
+    await check_totals(notifier.pool)
+
+
+async def test_a_second_stop_on_the_same_money_does_not_count_it_twice(notifier: Door) -> None:
+    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
+    for stopped in (300, 800):
+        await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=stopped))
+    assert (await kinds(notifier.pool))["stopped"] == 800
+
+
+async def test_money_ordered_before_the_customer_cancelled_is_averted_and_not_stopped_too(notifier: Door) -> None:
+    verdict = a_verdict(amount_fen=1_000)
+    case_id = await a_case(notifier, verdict)
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=900))
+    await count(notifier.pool, a_disposition(verdict, amount_fen=400))
+    assert await kinds(notifier.pool) == {"reported": 1_000, "averted": 400, "stopped": 600}
+    await check_totals(notifier.pool)
+
+
+async def test_a_stop_for_the_rest_after_a_part_was_averted_counts_in_full(notifier: Door) -> None:
+    verdict = a_verdict(amount_fen=1_000)
+    case_id = await a_case(notifier, verdict)
+    await count(notifier.pool, a_disposition(verdict, amount_fen=600))
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id)))
+    assert await kinds(notifier.pool) == {"reported": 1_000, "averted": 600, "stopped": 400}
+
+
+async def test_a_correction_is_booked_under_the_labels_of_what_it_corrects(notifier: Door) -> None:
+    """A report that was filed earlier but heard of later does not become the owner of the case's money."""
+    earlier = a_verdict(branch="CMB-SZ-LH-002", amount_fen=10)
+    verdict = a_verdict(branch="ICBC-SZ-LH-001", amount_fen=1_000)
+    case_id = await a_case(notifier, verdict)
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id)))
+    await take(notifier.pool, earlier)
+    await count(notifier.pool, a_disposition(verdict, amount_fen=400))
+    rows = await notifier.rows("select bank, unit, fen from ledger_total where kind = 'stopped'")
+    assert rows == [{"bank": "ICBC", "unit": "SZ-LH-CZ", "fen": 600}]
+    await check_totals(notifier.pool)
+
+
+async def play(pool: Pool, events: list[Event]) -> None:
+    for event in events:
+        if isinstance(event, VerdictReached):
+            await take(pool, event)
+        elif isinstance(event, DispositionRecorded):
+            await count(pool, event)
+        else:
+            assert isinstance(event, FeedbackReceived)
+            await hear(pool, event)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_comes_twice_or_out_of_order_the_money_ends_up_the_same(notifier: Door, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+    accounts = [an_account() for _ in range(3)]
+    verdicts = [
+        a_verdict(chance.choice(accounts), chance.choice(("ICBC-SZ-LH-001", "CMB-SZ-LH-002")), chance.randint(1, 90))
+        for _ in range(10)
+    ]
+    verdicts += [a_verdict(account, amount_fen=50) for account in accounts]
+    dispositions = [
+        a_disposition(verdict, chance.choice(list(DispositionOutcome)), chance.randint(0, verdict.report.amount_fen))
+        for verdict in verdicts[:8]
+    ]
+    heard: list[Event] = [*verdicts, *dispositions]
+    chance.shuffle(heard)
+    await play(notifier.pool, heard)
+    answers: list[Event] = []
+    for row in await notifier.rows("select id::text from fraud_case order by id"):
+        order = await ordered(notifier, row["id"], amount_fen=chance.randint(1, 60))
+        answers.append(chance.choice((a_failure(order), a_success(order, balance_before_fen=chance.randint(0, 70)))))
+    await play(notifier.pool, answers)
+    await check_totals(notifier.pool)
+    settled, entries = await kinds(notifier.pool), await notifier.count("ledger")
+    again = [*heard, *answers]
+    chance.shuffle(again)
+    await play(notifier.pool, again)
+    assert await kinds(notifier.pool) == settled
+    assert await notifier.count("ledger") == entries, "a repetition books nothing, not even nothing"
+    averted = sum(event.amount_fen for event in dispositions if event.outcome is DispositionOutcome.CANCELLED)
+    assert settled["reported"] == sum(verdict.report.amount_fen for verdict in verdicts)
+    assert settled["averted"] == averted
+    assert settled["averted"] + settled["stopped"] <= settled["reported"]
+
+
+async def test_money_of_an_unfounded_case_is_released_when_the_bank_says_so(notifier: Door) -> None:
+    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=900))
+    release = (await close(notifier, case_id, "unfounded")).json()["orders"][-1]
+    assert (await kinds(notifier.pool))["released"] == 0
+    await hear(notifier.pool, a_success(release))
+    assert await kinds(notifier.pool) == {"reported": 1_000, "stopped": 900, "released": 900}
