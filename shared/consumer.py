@@ -147,8 +147,8 @@ class Consumer:
     async def _leave(self, broker: KafkaBroker) -> None:
         try:
             await broker.stop()
-        except Exception as error:  # FastStream gathers what went wrong into a group; we are leaving anyway
-            log.warning("left_untidily", group=self._group, error=type(error).__name__)
+        except Exception:  # FastStream gathers what went wrong into a group; we are leaving anyway
+            log.exception("left_untidily", group=self._group)
 
     async def _consume(self, message: KafkaMessage) -> None:
         records = cast("tuple[Record, ...]", message.raw_message)

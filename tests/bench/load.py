@@ -27,7 +27,8 @@ def requests(number: int, host: str, key: str) -> Iterator[bytes]:
     """Yield requests for reports at alert level, to accounts that come back now and then."""
     run = uuid.uuid4().hex[:8]
     base = a_report(observed_at=datetime.now(UTC).isoformat())
-    head = f"POST /v1/reports HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+    lines = ["POST /v1/reports HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {key}"]
+    head = "\r\n".join([*lines, "Content-Type: application/json", ""])
     for place in range(number):
         base["bank_reference"] = f"{run}-{place}"
         base["payee"]["account"] = f"6217{int(run, 16):010d}{place % ACCOUNTS:04d}"

@@ -1,5 +1,6 @@
 """What a branch system does at the banks' door, and what the other services would answer."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -70,6 +71,14 @@ async def shown(door: Door, report_id: UUID) -> dict[str, Any]:
 async def owed(door: Door, event_id: UUID) -> bool:
     """Return whether an event still waits for its answer."""
     return bool(await door.rows("select 1 from outbox where id = $1 and awaits_answer", event_id))
+
+
+async def waiting_for_locks(door: Door, number: int = 1) -> None:
+    """Wait until so many connections of the door's database wait for a lock."""
+    sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    async with asyncio.timeout(5):
+        while await door.pool.fetchval(sql) < number:  # noqa: ASYNC110 - PostgreSQL tells nobody who begins to wait
+            await asyncio.sleep(0.01)
 
 
 def problem_of(answer: Response, status: int) -> dict[str, Any]:

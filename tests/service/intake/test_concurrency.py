@@ -8,12 +8,12 @@ from collections import Counter, defaultdict
 import pytest
 from httpx2 import Response
 
-from services.intake import handlers
+from services.intake import handlers, store
 from services.intake.door import filing
 from services.intake.report import Report
 from services.intake.store import Filing
 from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
-from tests.service.intake.counter import post
+from tests.service.intake.counter import post, waiting_for_locks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,17 +82,23 @@ async def test_two_replicas_given_the_same_posts_in_different_orders_store_each_
         assert await one.count("outbox") == 60
 
 
-async def test_two_transactions_with_the_same_reports_in_opposite_orders_do_not_wait_in_a_circle(shared: Door) -> None:
+async def test_replicas_given_the_same_posts_in_opposite_orders_do_not_wait_in_a_circle(shared: Door) -> None:
     door = shared.app.state.door
+    names = [(a_key(), f"{reference}-{a_key()}") for reference in ("A", "B", "C")]
 
-    def a_filing(key: str, reference: str) -> Filing:
-        body = Report.model_validate_json(json.dumps(a_report(bank_reference=reference)))
-        return filing(door, "ICBC", key, body, "")
+    def filings(*order: int) -> list[Filing]:
+        bodies = [(names[place][0], a_report(bank_reference=names[place][1])) for place in order]
+        return [filing(door, "ICBC", key, Report.model_validate_json(json.dumps(body)), "") for key, body in bodies]
 
-    names = [(a_key(), a_key()) for _ in range(400)]
-    there, back = [a_filing(*name) for name in names], [a_filing(*name) for name in reversed(names)]
-    ended = await asyncio.gather(handlers.file_reports(door.pool, there), handlers.file_reports(door.pool, back))
-    assert sum(len(promises) for _, promises in ended) == 400
+    async with shared.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await store.insert_reports(connection, filings(1))
+        there = asyncio.create_task(handlers.file_reports(door.pool, filings(0, 1, 2)))
+        back = asyncio.create_task(handlers.file_reports(door.pool, filings(2, 1, 0)))
+        await waiting_for_locks(shared, 2)
+        await transaction.rollback()
+    assert sorted(len(promises) for _, promises in await asyncio.gather(there, back)) == [0, 3]
 
 
 async def test_dispositions_of_one_report_at_once_record_one(shared: Door) -> None:

@@ -11,7 +11,7 @@ from httpx2 import Response
 
 from shared.outbox import new_id
 from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
-from tests.service.intake.counter import filed, ordered, post, problem_of
+from tests.service.intake.counter import filed, ordered, post, problem_of, waiting_for_locks
 from tests.service.intake.wire import Line, line_to
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,9 +88,7 @@ async def test_a_transaction_that_breaks_off_stores_nothing_and_its_report_can_b
     async with remote.beside.pool.acquire() as connection, connection.transaction():
         await connection.execute("lock table outbox in exclusive mode")
         posting = asyncio.create_task(post(remote.door, body, key=key))
-        sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        while not await connection.fetchval(sql):  # noqa: ASYNC110 - PostgreSQL tells nobody who begins to wait
-            await asyncio.sleep(0.01)
+        await waiting_for_locks(remote.beside)
         remote.line.cut()
         unavailable(await posting)
     remote.line.mend()

@@ -7,7 +7,7 @@ import pytest
 
 from shared.http import BODY_LIMIT_BYTES
 from shared.outbox import new_id
-from tests.parts import Door, a_key, a_report, bank
+from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
 from tests.service.intake.counter import filed, metric, no_trace, post, problem_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,3 +149,23 @@ async def test_each_refusal_is_counted_by_its_status(shared: Door) -> None:
     assert await counted() == [one + 1 for one in before]
     await post(shared, a_report())
     assert await counted() == [one + 1 for one in before]
+
+
+async def test_a_failure_of_ours_is_told_without_internals_and_counted(server: DatabaseServer) -> None:
+    async with intake_door(await server.clone("intake")) as door:
+        report_id = await filed(door)
+        await door.pool.execute("alter table case_view rename to mislaid")
+        problem_of(await door.client.get(f"/v1/reports/{report_id}", headers=bank()), 500)
+        assert await metric(door, "lanjie_requests_refused_total", status="500") == 1
+        assert (await post(door, a_report())).status_code == 202
+
+
+async def test_neither_an_accepted_nor_a_refused_report_is_written_to_the_log(
+    shared: Door, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "蒙世坤Q7"
+    assert (await post(shared, a_report(payee__name=secret, note=secret))).status_code == 202
+    problem_of(await post(shared, a_report(payee__name=secret, payee__account=secret)), 422)
+    problem_of(await post(shared, f"{{{secret}".encode()), 400)
+    written = capfd.readouterr()
+    assert secret not in written.out + written.err

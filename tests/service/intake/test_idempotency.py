@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.parts import Door, a_key, a_report, bank
-from tests.service.intake.counter import fields_of, judge, metric, no_trace, post, problem_of
+from tests.service.intake.counter import fields_of, judge, metric, no_trace, post, problem_of, waiting_for_locks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -144,17 +144,11 @@ async def nothing_can_be_filed(door: Door) -> AsyncIterator[None]:
         yield
 
 
-async def waiting_for_the_lock(door: Door) -> None:
-    sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    while not await door.pool.fetchval(sql):  # noqa: ASYNC110 - PostgreSQL tells nobody who begins to wait
-        await asyncio.sleep(0.01)
-
-
 async def test_a_repetition_while_the_first_is_being_stored_is_told_so_and_does_not_wait(shared: Door) -> None:
     key, body = a_key(), a_report()
     async with nothing_can_be_filed(shared):
         first = asyncio.create_task(post(shared, body, key=key))
-        await waiting_for_the_lock(shared)
+        await waiting_for_locks(shared)
         second, third = await post(shared, body, key=key), await post(shared, a_report(), key=key)
         other_bank = asyncio.create_task(post(shared, a_report(branch_code="CCB-SZ-LH-001"), key=key, code="CCB"))
         assert not first.done()
@@ -169,7 +163,7 @@ async def test_a_client_that_gives_up_waiting_does_not_take_its_report_back(shar
     key, body = a_key(), a_report()
     async with nothing_can_be_filed(shared):
         first = asyncio.create_task(post(shared, body, key=key))
-        await waiting_for_the_lock(shared)
+        await waiting_for_locks(shared)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
     answer = await post(shared, body, key=key)

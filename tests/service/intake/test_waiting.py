@@ -51,7 +51,7 @@ async def test_a_post_that_waits_is_answered_with_the_verdict_that_another_repli
     posting, event = await waiting_post(shared)
     assert not posting.done()
     await judge(shared, event.report_id, Level.CAUTION)
-    answer = await posting
+    answer = await asyncio.wait_for(posting, 2)
     assert answer.status_code == 200
     assert answer.headers["location"] == f"/v1/reports/{event.report_id}"
     assert answer.headers["preference-applied"] == "wait=3"
@@ -65,7 +65,7 @@ async def test_a_post_that_waits_is_answered_with_the_verdict_that_is_consumed_h
     received = read(ARecord(a_verdict(event)))
     assert isinstance(received, Received)
     await handling(door.pool, door.board, door.metrics)([received])
-    answer = await posting
+    answer = await asyncio.wait_for(posting, 2)
     assert (answer.status_code, answer.json()["level"]) == (200, "alert")
 
 
@@ -73,7 +73,7 @@ async def test_many_posts_that_wait_each_get_their_own_verdict(shared: Door) -> 
     waiting = [await waiting_post(shared) for _ in range(10)]
     for number, (_, event) in enumerate(waiting):
         await judge(shared, event.report_id, Level.ALERT if number % 2 else Level.CLEAR)
-    answers = [await posting for posting, _ in waiting]
+    answers = await asyncio.wait_for(asyncio.gather(*(posting for posting, _ in waiting)), 2)
     assert [answer.status_code for answer in answers] == [200] * 10
     assert [UUID(answer.json()["id"]) for answer in answers] == [event.report_id for _, event in waiting]
     assert [answer.json()["level"] for answer in answers] == ["clear", "alert"] * 5
@@ -82,7 +82,7 @@ async def test_many_posts_that_wait_each_get_their_own_verdict(shared: Door) -> 
 async def test_a_post_that_waits_in_vain_is_accepted_all_the_same(shared: Door) -> None:
     began = time.monotonic()
     answer = await post(shared, a_report(), Prefer="wait=1")
-    assert 1 <= time.monotonic() - began < 2.5
+    assert 1 <= time.monotonic() - began < 2.9
     assert (answer.status_code, answer.json()["status"]) == (202, "received")
     assert "preference-applied" not in answer.headers
 
@@ -90,7 +90,7 @@ async def test_a_post_that_waits_in_vain_is_accepted_all_the_same(shared: Door) 
 async def test_nobody_waits_longer_than_three_seconds(shared: Door) -> None:
     began = time.monotonic()
     assert (await post(shared, a_report(), Prefer="wait=600")).status_code == 202
-    assert 3 <= time.monotonic() - began < 4.5
+    assert 3 <= time.monotonic() - began < 6
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_a_look_at_a_report_may_wait_too(shared: Door) -> None:
     await asyncio.sleep(0.05)
     assert not looking.done()
     await judge(shared, report_id)
-    assert (await looking).json()["status"] == "judged"
+    assert (await asyncio.wait_for(looking, 2)).json()["status"] == "judged"
 
 
 async def test_nobody_waits_for_a_report_that_is_not_there(shared: Door) -> None:
@@ -128,4 +128,4 @@ async def test_nobody_waits_for_a_report_that_is_not_there(shared: Door) -> None
     problem_of(await shared.client.get(f"/v1/reports/{report_id}", headers=bank("CCB", Prefer="wait=3")), 404)
     async with no_trace(shared):
         problem_of(await post(shared, a_report(teller_id=""), Prefer="wait=3"), 422)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5

@@ -1,13 +1,14 @@
 """The network's edge: bytes over a socket, and a line to the database that can be cut."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.parts import Door
+from tests.parts import Door, a_key, a_report, bank
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,24 @@ def head(method: str = "POST", path: str = "/v1/reports", **headers: Any) -> byt
         values = value if isinstance(value, list) else [value]
         lines += [f"{name.replace('_', '-')}: {one}" for one in values]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def report_head(**more: object) -> bytes:
+    """Write the head of a bank's report."""
+    return head("POST", "/v1/reports", **bank(**{"Idempotency-Key": a_key()}), **more)
+
+
+def report_body() -> bytes:
+    """Write the body of a report that is accepted."""
+    return json.dumps(a_report()).encode()
+
+
+def refused(answer: Answer, status: int) -> None:
+    """Hold that an answer is a refusal after which the door hangs up."""
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["connection"] == "close"
+    assert json.loads(answer.body)["status"] == status
 
 
 @dataclass(slots=True)
