@@ -69,4 +69,5 @@ def _count_answer(metrics: Metrics, order: Order | None) -> None:
         return
     metrics.answers.labels(order.kind.value, order.bank, order.status.value).inc()
     if order.answered_at:
-        metrics.stage.labels("order_to_feedback").observe((order.answered_at - order.ordered_at).total_seconds())
+        took = (order.answered_at - order.ordered_at).total_seconds()
+        metrics.stage.labels("order_to_feedback").observe(max(0.0, took))

@@ -12,7 +12,7 @@ from services.notifier.requests import Ordering
 from services.notifier.store import OpenedMeanwhileError
 from shared.access import fingerprint
 from shared.errors import Refusal
-from shared.events import OrderKind, VerdictReached
+from shared.events import DispositionCounted, OrderKind, VerdictReached
 from shared.postgres import TRANSIENT, Pool, open_pool
 from tests.parts import IDENTITY, officer_token
 from tests.service.notifier.builders import (
@@ -23,6 +23,7 @@ from tests.service.notifier.builders import (
     connected,
     count,
     now,
+    said,
     take,
     until,
 )
@@ -85,6 +86,31 @@ async def test_dispositions_that_two_replicas_hear_in_opposite_order_do_not_lock
     for _ in range(3):
         await asyncio.gather(count(pool, *events), count(other_pool, *reversed(events)))
     assert await pool.fetchval("select sum(fen) from ledger where kind = 'averted'") == 600
+
+
+async def test_a_disposition_whose_verdict_is_taken_meanwhile_is_not_answered_before_its_money_is_booked(
+    dsn: str, pool: Pool
+) -> None:
+    known, unknown = a_verdict(an_account(), amount_fen=10), a_verdict(an_account(), amount_fen=20)
+    await take(pool, known)
+    events = a_disposition(known), a_disposition(unknown)
+    async with connected(dsn) as connection:
+        async with connection.transaction():
+            await connection.execute("select from fraud_case for update")
+            counting = asyncio.create_task(count(pool, *events))
+
+            async def it_waits() -> bool:
+                waiting: int = await connection.fetchval("select count(*) from pg_locks where not granted")
+                return waiting == 1
+
+            await until(it_waits)
+            assert said((await take(pool, unknown)).rows, DispositionCounted) == []
+        rows = await counting
+    answered = [event.disposition_id for event in said(rows, DispositionCounted)]
+    assert answered == [events[0].disposition_id]
+    again = await count(pool, events[1])
+    assert [event.disposition_id for event in said(again, DispositionCounted)] == [events[1].disposition_id]
+    assert await pool.fetchval("select sum(fen) from ledger where kind = 'averted'") == 30
 
 
 async def test_verdicts_and_dispositions_of_many_cases_at_once_all_go_through(pool: Pool, other_pool: Pool) -> None:

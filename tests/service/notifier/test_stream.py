@@ -143,9 +143,9 @@ async def test_more_alerts_than_a_page_holds_all_arrive_in_order(notifier: Door)
 async def test_whoever_hears_an_alert_has_heard_all_before_it_though_two_replicas_alert_at_once(
     notifier: Door,
 ) -> None:
-    await take(notifier.pool, a_verdict(branch="ICBC-SZ-LH-001"))
-    first, second = a_verdict(branch="ICBC-SZ-LH-001"), a_verdict(an_account(), "CMB-SZ-LH-002")
-    async with listening(notifier) as ear, notifier.pool.acquire() as connection:
+    zeroth, first, second = a_verdict(), a_verdict(), a_verdict(an_account(), "CMB-SZ-LH-002")
+    await take(notifier.pool, zeroth)
+    async with listening(notifier, last_id="0") as ear, notifier.pool.acquire() as connection:
         async with connection.transaction():
             await connection.execute("select from ledger_total for update")  # the first comes as far as its money
             tasks = [asyncio.create_task(take(notifier.pool, first))]
@@ -153,8 +153,8 @@ async def test_whoever_hears_an_alert_has_heard_all_before_it_though_two_replica
             tasks.append(asyncio.create_task(take(notifier.pool, second)))
             await until(lambda: _waiting(connection, 2))
         await asyncio.gather(*tasks)
-        heard = [report_of(await ear.next()) for _ in tasks]
-    assert heard == ids(first, second)
+        heard = [report_of(await ear.next()) for _ in range(3)]
+    assert heard == ids(zeroth, first, second)
 
 
 async def _waiting(connection: Connection, number: int) -> bool:
