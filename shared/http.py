@@ -200,6 +200,7 @@ def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         limit_concurrency=MOST_CONNECTIONS,
     )

@@ -38,6 +38,7 @@ TRANSIENT: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
 )
 """What goes away by itself: the same work tried again later may succeed."""
 
@@ -53,6 +54,8 @@ class MigrationFailedError(Exception):
 async def open_pool(dsn: str, schema: str, *, most: int) -> Pool:
     """Open a pool whose connections see `schema` first.
 
+    Our statements take sets as arrays, whose plan does not depend on the values: planning them anew at
+    every call would cost more than running them.
     Raises `UnsafeDatabaseError` where the server would lose confirmed commits in a crash.
     """
     pool = await asyncpg.create_pool(
@@ -60,7 +63,12 @@ async def open_pool(dsn: str, schema: str, *, most: int) -> Pool:
         min_size=2,
         max_size=most,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings={"search_path": schema, "application_name": f"lanjie-{schema}"},
+        server_settings={
+            "search_path": schema,
+            "application_name": f"lanjie-{schema}",
+            "plan_cache_mode": "force_generic_plan",
+        },
+        reset=_leave_as_it_is,
     )
     try:
         await refuse_unsafe(pool)
@@ -68,6 +76,10 @@ async def open_pool(dsn: str, schema: str, *, most: int) -> Pool:
         await pool.close()
         raise
     return pool
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Spare the reset at every release: whatever we set, we set for one transaction (`set local`)."""
 
 
 async def refuse_unsafe(pool: Pool) -> None:

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.observe import configure_logging
 from tests.parts import DatabaseServer, Door, database_server, intake_door, notifier_door
 
 configure_logging("tests")
+# without a stopwatch: a busy machine is no failure
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ class Door:
 
     async def count(self, table: str) -> int:
         """Count a table's rows."""
-        return cast("int", await self.pool.fetchval(f"select count(*) from {table}"))  # noqa: S608
+        return cast("int", await self.pool.fetchval(f"select count(*) from {table}"))
 
 
 @asynccontextmanager

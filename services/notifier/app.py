@@ -20,23 +20,18 @@ from shared.http import install_refusals
 from shared.observe import Operations, Runtime
 from shared.openapi import describe
 from shared.postgres import Pool
+from shared.protocol import Edge
 from shared.settings import IdentitySettings
 
 
 class Settings(IdentitySettings):
-    """How long officers and banks may take, in seconds."""
+    """How long an officer may take to acknowledge a case, in seconds."""
 
     acknowledge_seconds: float = 60
-    order_seconds: float = 300
-    feedback_seconds: float = 300
 
     def deadlines(self) -> Deadlines:
         """Return the deadlines as spans of time."""
-        return Deadlines(
-            timedelta(seconds=self.acknowledge_seconds),
-            timedelta(seconds=self.order_seconds),
-            timedelta(seconds=self.feedback_seconds),
-        )
+        return Deadlines(acknowledge=timedelta(seconds=self.acknowledge_seconds))
 
 
 def build(settings: Settings | None = None) -> FastAPI:
@@ -88,7 +83,7 @@ def build(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.stopping = lambda: False
-    install_refusals(app)
+    install_refusals(app, Edge(counted=lambda status: metrics.refused.labels(str(status)).inc()))
     app.include_router(routes(lambda: doors[0]))
     operations = Operations(
         registry=metrics.registry,

@@ -11,11 +11,9 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The longest each stage should take."""
+    """The longest each stage should take. Orders and feedback get theirs with the escalation that watches them."""
 
     acknowledge: timedelta = timedelta(seconds=60)
-    order: timedelta = timedelta(minutes=5)
-    feedback: timedelta = timedelta(minutes=5)
 
 
 STOP_LASTS: Final = timedelta(hours=48)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -169,6 +170,16 @@ def a_contradiction(order: dict[str, Any]) -> FeedbackContradicted:
         stopped_fen=100,
         received_at=now(),
     )
+
+
+Gained = Callable[[], Awaitable[dict[str, int]]]
+"""Says what a ledger has gained in a test."""
+
+
+async def money(pool: Pool) -> Counter[str]:
+    """What the ledger's totals hold, in fen by kind."""
+    rows = await pool.fetch("select kind, sum(fen)::bigint as fen from ledger_total group by kind")
+    return Counter({row["kind"]: row["fen"] for row in rows})
 
 
 async def take(pool: Pool, *verdicts: VerdictReached) -> Taken:

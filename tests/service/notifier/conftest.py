@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from shared.postgres import Pool, open_pool
 from tests.parts import DatabaseServer, Door, notifier_door
+from tests.service.notifier.builders import Gained, money
 
 
 @pytest.fixture
@@ -28,3 +29,15 @@ async def shared_notifier(server: DatabaseServer) -> AsyncIterator[Door]:
     """Yield a door for a whole file, whose tests each work on a case of their own."""
     async with notifier_door(await server.clone("notifier")) as door:
         yield door
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gained(shared_notifier: Door) -> Gained:
+    """Return a function that says what the shared door's ledger has gained in this test, in fen by kind."""
+    before = await money(shared_notifier.pool)
+
+    async def since() -> dict[str, int]:
+        after = await money(shared_notifier.pool)
+        return {kind: fen - before[kind] for kind, fen in after.items() if fen != before[kind]}
+
+    return since

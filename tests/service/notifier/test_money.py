@@ -1,7 +1,6 @@
 """The ledger in Postgres: only ever added to, its totals right, the same figures on the dashboard."""
 
 import random
-from collections import Counter
 
 import asyncpg
 import pytest
@@ -10,6 +9,7 @@ from shared.events import DispositionOutcome, DispositionRecorded, Event, Feedba
 from shared.postgres import Pool
 from tests.parts import Door
 from tests.service.notifier.builders import (
+    Gained,
     a_disposition,
     a_failure,
     a_success,
@@ -17,9 +17,12 @@ from tests.service.notifier.builders import (
     an_account,
     count,
     hear,
+    money,
     take,
 )
 from tests.service.notifier.police import a_case, close, ordered
+
+module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.parametrize(
@@ -50,11 +53,6 @@ async def check_totals(pool: Pool) -> None:
     assert all(fen >= 0 for *_, fen in totals)
 
 
-async def kinds(pool: Pool) -> Counter[str]:
-    rows = await pool.fetch("select kind, sum(fen)::bigint as fen from ledger_total group by kind")
-    return Counter({row["kind"]: row["fen"] for row in rows})
-
-
 async def test_the_dashboards_money_is_the_ledgers_in_yuan_by_kind_bank_and_unit(notifier: Door) -> None:
     mine, theirs = a_verdict(amount_fen=12_345), a_verdict(an_account(), "CMB-SZ-LH-002", amount_fen=100)
     await take(notifier.pool, mine, theirs)
@@ -67,35 +65,50 @@ async def test_the_dashboards_money_is_the_ledgers_in_yuan_by_kind_bank_and_unit
     }
 
 
-async def test_a_stop_is_booked_up_to_the_balance_and_the_order(notifier: Door) -> None:
-    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
-    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=1_000, balance_before_fen=300))
-    assert await kinds(notifier.pool) == {"reported": 1_000, "stopped": 300}
-    await check_totals(notifier.pool)
+@module_loop
+async def test_a_stop_is_booked_up_to_the_balance_and_the_order(shared_notifier: Door, gained: Gained) -> None:
+    account = an_account()
+    case_id = await a_case(shared_notifier, a_verdict(account, amount_fen=1_000))
+    await hear(
+        shared_notifier.pool,
+        a_success(await ordered(shared_notifier, case_id), stopped_fen=1_000, balance_before_fen=300),
+    )
+    assert await gained() == {"reported": 1_000, "stopped": 300}
+    await check_totals(shared_notifier.pool)
 
 
-async def test_a_second_stop_on_the_same_money_does_not_count_it_twice(notifier: Door) -> None:
-    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
+@module_loop
+async def test_a_second_stop_on_the_same_money_does_not_count_it_twice(shared_notifier: Door, gained: Gained) -> None:
+    account = an_account()
+    case_id = await a_case(shared_notifier, a_verdict(account, amount_fen=1_000))
     for stopped in (300, 800):
-        await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=stopped))
-    assert (await kinds(notifier.pool))["stopped"] == 800
+        await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id), stopped_fen=stopped))
+    assert (await gained())["stopped"] == 800
 
 
-async def test_money_ordered_before_the_customer_cancelled_is_averted_and_not_stopped_too(notifier: Door) -> None:
-    verdict = a_verdict(amount_fen=1_000)
-    case_id = await a_case(notifier, verdict)
-    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=900))
-    await count(notifier.pool, a_disposition(verdict, amount_fen=400))
-    assert await kinds(notifier.pool) == {"reported": 1_000, "averted": 400, "stopped": 600}
-    await check_totals(notifier.pool)
+@module_loop
+async def test_money_ordered_before_the_customer_cancelled_is_averted_and_not_stopped_too(
+    shared_notifier: Door, gained: Gained
+) -> None:
+    account = an_account()
+    verdict = a_verdict(account, amount_fen=1_000)
+    case_id = await a_case(shared_notifier, verdict)
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id), stopped_fen=900))
+    await count(shared_notifier.pool, a_disposition(verdict, amount_fen=400))
+    assert await gained() == {"reported": 1_000, "averted": 400, "stopped": 600}
+    await check_totals(shared_notifier.pool)
 
 
-async def test_a_stop_for_the_rest_after_a_part_was_averted_counts_in_full(notifier: Door) -> None:
-    verdict = a_verdict(amount_fen=1_000)
-    case_id = await a_case(notifier, verdict)
-    await count(notifier.pool, a_disposition(verdict, amount_fen=600))
-    await hear(notifier.pool, a_success(await ordered(notifier, case_id)))
-    assert await kinds(notifier.pool) == {"reported": 1_000, "averted": 600, "stopped": 400}
+@module_loop
+async def test_a_stop_for_the_rest_after_a_part_was_averted_counts_in_full(
+    shared_notifier: Door, gained: Gained
+) -> None:
+    account = an_account()
+    verdict = a_verdict(account, amount_fen=1_000)
+    case_id = await a_case(shared_notifier, verdict)
+    await count(shared_notifier.pool, a_disposition(verdict, amount_fen=600))
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
+    assert await gained() == {"reported": 1_000, "averted": 600, "stopped": 400}
 
 
 async def test_a_correction_is_booked_under_the_labels_of_what_it_corrects(notifier: Door) -> None:
@@ -144,11 +157,11 @@ async def test_whatever_comes_twice_or_out_of_order_the_money_ends_up_the_same(n
         answers.append(chance.choice((a_failure(order), a_success(order, balance_before_fen=chance.randint(0, 70)))))
     await play(notifier.pool, answers)
     await check_totals(notifier.pool)
-    settled, entries = await kinds(notifier.pool), await notifier.count("ledger")
+    settled, entries = await money(notifier.pool), await notifier.count("ledger")
     again = [*heard, *answers]
     chance.shuffle(again)
     await play(notifier.pool, again)
-    assert await kinds(notifier.pool) == settled
+    assert await money(notifier.pool) == settled
     assert await notifier.count("ledger") == entries, "a repetition books nothing, not even nothing"
     averted = sum(event.amount_fen for event in dispositions if event.outcome is DispositionOutcome.CANCELLED)
     assert settled["reported"] == sum(verdict.report.amount_fen for verdict in verdicts)
@@ -156,10 +169,14 @@ async def test_whatever_comes_twice_or_out_of_order_the_money_ends_up_the_same(n
     assert settled["averted"] + settled["stopped"] <= settled["reported"]
 
 
-async def test_money_of_an_unfounded_case_is_released_when_the_bank_says_so(notifier: Door) -> None:
-    case_id = await a_case(notifier, a_verdict(amount_fen=1_000))
-    await hear(notifier.pool, a_success(await ordered(notifier, case_id), stopped_fen=900))
-    release = (await close(notifier, case_id, "unfounded")).json()["orders"][-1]
-    assert (await kinds(notifier.pool))["released"] == 0
-    await hear(notifier.pool, a_success(release))
-    assert await kinds(notifier.pool) == {"reported": 1_000, "stopped": 900, "released": 900}
+@module_loop
+async def test_money_of_an_unfounded_case_is_released_when_the_bank_says_so(
+    shared_notifier: Door, gained: Gained
+) -> None:
+    account = an_account()
+    case_id = await a_case(shared_notifier, a_verdict(account, amount_fen=1_000))
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id), stopped_fen=900))
+    release = (await close(shared_notifier, case_id, "unfounded")).json()["orders"][-1]
+    assert await gained() == {"reported": 1_000, "stopped": 900}
+    await hear(shared_notifier.pool, a_success(release))
+    assert await gained() == {"reported": 1_000, "stopped": 900, "released": 900}

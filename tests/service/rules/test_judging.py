@@ -18,7 +18,7 @@ TABLES = ("sighting", "verdict", "branch_hour", "outbox")
 
 
 async def counts(pool: Pool) -> dict[str, int]:
-    return {table: await pool.fetchval(f"select count(*) from {table}") for table in TABLES}  # noqa: S608
+    return {table: await pool.fetchval(f"select count(*) from {table}") for table in TABLES}
 
 
 async def test_a_batch_is_judged_in_one_transaction(pool: Pool) -> None:

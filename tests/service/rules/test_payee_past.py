@@ -122,7 +122,7 @@ async def test_a_batch_is_judged_as_if_its_reports_had_come_one_by_one(pool: Poo
     ]
     together = await judge(pool, *batch)
     for table in ("sighting", "verdict", "branch_hour", "outbox"):
-        await pool.execute(f"delete from {table}")  # noqa: S608
+        await pool.execute(f"delete from {table}")
     one_by_one = [(await judge(pool, report))[0] for report in batch]
     assert [rules_of(verdict) for verdict in together] == [rules_of(verdict) for verdict in one_by_one]
     assert [verdict.score for verdict in together] == [verdict.score for verdict in one_by_one]
