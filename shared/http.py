@@ -121,7 +121,10 @@ def parse(model: type[T], body: bytes) -> T:
 def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
     """Name each field that is wrong (the first fifty), and why, without its value."""
     return [
-        FieldProblem(field=".".join(str(part) for part in error["loc"]) or "body", message=error["msg"])
+        FieldProblem(
+            field=".".join(str(part) for part in error["loc"]) or "body",
+            message=error["msg"].removeprefix("Value error, "),
+        )
         for error in errors[:MOST_FIELDS_NAMED]
     ]
 

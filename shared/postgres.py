@@ -78,7 +78,7 @@ async def open_pool(dsn: str, schema: str, *, most: int) -> Pool:
     return pool
 
 
-async def _leave_as_it_is(_connection: Connection) -> None:
+async def _leave_as_it_is(_connection: RawConnection) -> None:
     """Spare the reset at every release: whatever we set, we set for one transaction (`set local`)."""
 
 
