@@ -78,7 +78,9 @@ class Courier:
     async def _work(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._pace.look_every)
+                # not wait_for: Python 3.11's may swallow the cancellation that ends this loop
+                async with asyncio.timeout(self._pace.look_every):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 while room := AT_ONCE - len(self._running):

@@ -1,63 +1,14 @@
 """Webhooks: alerts posted to a unit's own system, over real HTTP, whatever that system does."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from uuid import UUID
-
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from services.notifier import alert_store, reference
-from services.notifier.delivery import Courier, Pace
-from services.notifier.metrics import Metrics
+from services.notifier import reference
 from shared.postgres import Pool
-from tests.fakes.receiver import Answer, Fault, Receiver, receiving
+from tests.fakes.receiver import Answer, Fault, receiving
 from tests.parts import IDENTITY, notifier_door
-from tests.service.notifier.builders import CLEAR_TEXTS, a_verdict, an_account, connected, take, until
-
-SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
-QUICK = Pace(look_every=0.01, timeout=0.25, first_wait=0.01, longest_wait=0.02)
-
-
-async def add(dsn: str, unit: str, receiver: Receiver, path: str = "alerts") -> UUID:
-    """Register a unit's webhook."""
-    async with connected(dsn) as connection:
-        return await reference.add_webhook(connection, IDENTITY, unit, receiver.url + path, SECRET)
-
-
-async def remove(dsn: str, webhook_id: UUID) -> bool:
-    async with connected(dsn) as connection:
-        return await reference.remove_webhook(connection, webhook_id)
-
-
-@asynccontextmanager
-async def delivering(pool: Pool, pace: Pace = QUICK) -> AsyncIterator[Courier]:
-    courier = Courier(pool, IDENTITY, Metrics(), pace)
-    courier.open()
-    yield courier
-    await courier.close()
-
-
-async def an_alert(pool: Pool, branch: str = "ICBC-SZ-LH-001") -> str:
-    """Alert a unit; return the alert's id."""
-    taken = await take(pool, a_verdict(account=an_account(), branch=branch))
-    report_id = taken.placed[0].verdict.report.report_id
-    return str(await pool.fetchval("select id from alert where report_id = $1", report_id))
-
-
-async def settled(pool: Pool) -> None:
-    """Wait until no delivery is on its way."""
-
-    async def none_waits() -> bool:
-        return await alert_store.waiting_deliveries(pool) == 0
-
-    await until(none_waits)
-
-
-async def state_of(pool: Pool) -> tuple[str, int, str | None]:
-    row = await pool.fetchrow("select state, attempts, last_reason from delivery")
-    assert row is not None
-    return row["state"], row["attempts"], row["last_reason"]
+from tests.service.notifier.builders import CLEAR_TEXTS, connected, until
+from tests.service.notifier.hooks import SECRET, add, an_alert, delivering, remove, settled, state_of
 
 
 async def test_an_alert_arrives_signed_thin_and_masked(dsn: str, pool: Pool) -> None:
@@ -197,42 +148,6 @@ async def test_a_removed_webhook_gets_nothing_neither_new_nor_pending(dsn: str, 
             await settled(pool)
     assert receiver.requests == []
     assert await state_of(pool) == ("dead", 1, "webhook removed")
-
-
-async def test_a_courier_that_starts_takes_up_what_is_pending(dsn: str, pool: Pool) -> None:
-    async with receiving(503) as receiver:
-        await add(dsn, "SZ-LH-CZ", receiver)
-        alert_id = await an_alert(pool)
-        async with delivering(pool, Pace(look_every=0.01, first_wait=0.5)):
-            await receiver.received(1)
-        assert (await state_of(pool))[:2] == ("pending", 1)
-        async with delivering(pool):
-            await receiver.received(2)
-            await settled(pool)
-    assert [request.headers["webhook-id"] for request in receiver.requests] == [alert_id, alert_id]
-    assert (await state_of(pool))[:2] == ("delivered", 2)
-
-
-async def test_what_a_courier_took_and_did_not_finish_is_due_again_after_its_lease(dsn: str, pool: Pool) -> None:
-    async with receiving() as receiver:
-        await add(dsn, "SZ-LH-CZ", receiver)
-        alert_id = await an_alert(pool)
-        [taken] = await alert_store.claim_due(pool, 10, 0.3)  # and then the courier dies
-        assert await alert_store.claim_due(pool, 10, 0.3) == [], "nobody else takes it meanwhile"
-        async with delivering(pool):
-            await settled(pool)
-    assert str(taken.alert_id) == alert_id
-    assert [request.headers["webhook-id"] for request in receiver.requests] == [alert_id]
-    assert (await state_of(pool))[:2] == ("delivered", 2)
-
-
-async def test_couriers_side_by_side_send_each_alert_once(dsn: str, pool: Pool) -> None:
-    async with receiving() as receiver, delivering(pool), delivering(pool):
-        await add(dsn, "SZ-LH-CZ", receiver)
-        await take(pool, *(a_verdict(account=an_account()) for _ in range(80)))
-        await receiver.received(80)
-        await settled(pool)
-    assert len({request.headers["webhook-id"] for request in receiver.requests}) == len(receiver.requests) == 80
 
 
 async def test_a_webhook_that_could_never_be_reached_is_not_stored(dsn: str, pool: Pool) -> None:
