@@ -10,7 +10,7 @@ from tests.e2e.stack import Stack, running_stack
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Yield a run that the tests of this session share."""
+    """Yield a run that all end-to-end tests share."""
     with running_stack(Path(tmp_path_factory.mktemp("run"))) as running:
         yield running
 
