@@ -71,6 +71,18 @@ def officer_add(name: str, unit: str, role: str) -> None:
 
 
 @commands.command()
+def officer_revoke(name: str) -> None:
+    """Let an officer in no longer; the token is refused within a second."""
+
+    async def work() -> None:
+        async with connected("notifier") as connection:
+            known = await reference.revoke_officer(connection, name)
+        typer.echo("revoked" if known else "there is no such officer")
+
+    run(work)
+
+
+@commands.command()
 def webhook_add(unit: str, url: str) -> None:
     """Send a unit's alerts to a URL. The secret to verify them with is printed once and stored sealed."""
 

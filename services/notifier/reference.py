@@ -112,6 +112,14 @@ async def add_officer(connection: RawConnection, name: str, unit: str, role: str
     )
 
 
+async def revoke_officer(connection: RawConnection, name: str) -> bool:
+    """Let an officer in no longer. Return whether there was one to revoke."""
+    done = await connection.fetchval(
+        "update officer set revoked_at = now() where name = $1 and revoked_at is null returning true", name
+    )
+    return bool(done)
+
+
 async def add_webhook(connection: RawConnection, identity: Seal, unit: str, url: str, secret: str) -> UUID:
     """Send a unit's alerts to a URL, signed with a secret (`whsec_…`). Return the webhook's id.
 
