@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from shared.consumer import Consumer
 from shared.dead_letters import Poison, park
@@ -97,7 +96,7 @@ async def _join(settings: Settings, consumer: Consumer) -> None:
                 partitions=settings.kafka_partitions,
                 replicas=settings.kafka_replicas,
             )
-        except (KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a consumer that never starts is worse
             log.warning("broker_away", error=type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
         else:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -38,7 +39,7 @@ PROBE_EVERY_SECONDS: Final = 1.0
 STUCK_AFTER_SECONDS: Final = 60.0
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 MOST_FAILURES_IN_A_ROW: Final = 20
-"""So many records failing one after the other mean that we are wrong, not they: consumption halts, and
+"""So many different events failing in a row mean that we are wrong, not they: consumption halts, and
 nothing more is parked. Mend the defect and restart; the records are still on the topic."""
 
 
@@ -91,7 +92,7 @@ class Consumer:
         self._instance = instance
         self._handle = handle
         self._park = park
-        self._failures_in_a_row = 0
+        self._failing: set[UUID] = set()
         self._waiting_out = False
         self._done: dict[TopicPartition, int] = {}
         self._end = asyncio.Event()
@@ -151,6 +152,13 @@ class Consumer:
             log.exception("left_untidily", group=self._group)
 
     async def _consume(self, message: KafkaMessage) -> None:
+        try:
+            await self._take(message)
+        except Exception:  # FastStream would pass over it, and the next commit would pass over the records
+            log.critical("consumption_halted", group=self._group, exc_info=True)
+            await self._halt()
+
+    async def _take(self, message: KafkaMessage) -> None:
         records = cast("tuple[Record, ...]", message.raw_message)
         results = [read(record) for record in records]
         await self._settle([result for result in results if isinstance(result, Received)])
@@ -170,21 +178,23 @@ class Consumer:
             return
         try:
             await self._patiently(lambda: self._handle(batch))
-            self._failures_in_a_row = 0
+            self._failing.clear()
         except Exception as error:  # whatever a handler raises must not lose the batch
             if len(batch) > 1:
                 for one in batch:
                     await self._settle([one])
                 return
-            self._failures_in_a_row += 1
+            self._failing.add(batch[0].event_id)
             log.exception("record_failed", group=self._group)
             await self._close_valve_if_ours()
             await self._put_aside([poison(batch[0].record, f"handler failed: {type(error).__name__}")])
 
     async def _close_valve_if_ours(self) -> None:
-        if self._failures_in_a_row <= MOST_FAILURES_IN_A_ROW:
-            return
-        log.critical("consumption_halted", group=self._group, failures=self._failures_in_a_row)
+        if len(self._failing) > MOST_FAILURES_IN_A_ROW:
+            log.critical("consumption_halted", group=self._group, failures=len(self._failing))
+            await self._halt()
+
+    async def _halt(self) -> NoReturn:
         self.progress.halted = True
         await self._end.wait()
         raise asyncio.CancelledError

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.events import dead_letters
 from shared.outbox import Outgoing, keep, new_id
 from shared.postgres import Pool
+
+MOST_BYTES: Final = 900_000
+"""A dead letter must fit on its topic with the reason beside it; a longer record is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ async def park(pool: Pool, records: Sequence[Poison]) -> list[Outgoing]:
                 topic=dead_letters(record.topic),
                 key=record.key,
                 type="lanjie.dead.letter.v1",
-                payload=record.value,
+                payload=record.value[:MOST_BYTES],
                 reason=f"{record.topic}/{record.partition}/{record.offset}: {record.reason}",
             )
             for letter_id, record in zip(ids, records, strict=True)

@@ -18,6 +18,8 @@ from shared.outbox import Outgoing
 log = structlog.get_logger()
 
 SEND_TIMEOUT_SECONDS: Final = 10.0
+MOST_BYTES: Final = 1_000_000
+"""A little under what aiokafka and Kafka take by default (`max.request.size`, `message.max.bytes`)."""
 
 
 class Publisher:
@@ -34,7 +36,8 @@ class Publisher:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 producer = await self._ready()
-                futures = [await producer.send(**self._record(row)) for row in rows]
+                fitting = [row for row in rows if fits(row)]
+                futures = [await producer.send(**self._record(row)) for row in fitting]
                 results = await asyncio.gather(*futures, return_exceptions=True)
         except (KafkaError, OSError, TimeoutError) as error:
             await self._discard(error)
@@ -42,7 +45,7 @@ class Publisher:
         failed = [result for result in results if isinstance(result, BaseException)]
         if failed:
             await self._discard(failed[0])
-        return [row.id for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)]
+        return [row.id for row, result in zip(fitting, results, strict=True) if not isinstance(result, BaseException)]
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -82,6 +85,14 @@ class Publisher:
     async def _discard(self, error: BaseException) -> None:
         log.warning("publishing_failed", error=type(error).__name__)
         await self.stop()
+
+
+def fits(row: Outgoing) -> bool:
+    """Whether a row fits into a request; one that does not must not hold up the others of its page."""
+    if len(row.payload) <= MOST_BYTES:
+        return True
+    log.error("event_too_large", type=row.type, bytes=len(row.payload))
+    return False
 
 
 def _minted_at(event_id: UUID) -> str:

@@ -18,6 +18,7 @@ import uuid_utils.compat
 
 from shared.events import Event
 from shared.postgres import TRANSIENT, Connection, Pool
+from shared.tasks import forever
 
 log = structlog.get_logger()
 
@@ -140,7 +141,7 @@ class Relay:
     def start(self) -> None:
         """Begin to publish and to sweep."""
         steps = (self._publish_fresh, self._forget_said, self._sweep_overdue)
-        self._tasks = [asyncio.create_task(self._forever(step)) for step in steps]
+        self._tasks = [asyncio.create_task(forever(step)) for step in steps]
 
     async def stop(self) -> None:
         """Publish what is in hand, briefly, and stop; what stays unsaid stays in the outbox."""
@@ -159,18 +160,6 @@ class Relay:
         room = MOST_HELD_IN_MEMORY - len(self._fresh)
         self._fresh.extend(row for row, _ in zip(rows, range(room), strict=False))
         self._wake.set()
-
-    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a step; nothing that goes wrong in one ends the relay."""
-        while True:
-            try:
-                await step()
-            except TRANSIENT as error:
-                log.warning("relay_step_failed", error=type(error).__name__)
-                await asyncio.sleep(SWEEP_EVERY_SECONDS)
-            except Exception:
-                log.exception("relay_step_failed")
-                await asyncio.sleep(SWEEP_EVERY_SECONDS)
 
     async def _publish_fresh(self) -> None:
         await self._wake.wait()

@@ -99,6 +99,7 @@ def _unknown(type_name: str) -> str:
 def poison(record: Record, reason: str) -> Poison:
     """Describe a record to be parked."""
     value = record.value or b""
-    key = (record.key or b"").decode(errors="replace")
-    digest = hashlib.sha256(value).digest()
+    key = (record.key or b"").decode(errors="replace").replace("\0", "\ufffd")
+    told = repr((record.key, record.value, tuple(record.headers), reason))
+    digest = hashlib.sha256(told.encode()).digest()
     return Poison(record.topic, record.partition, record.offset, digest, key, value, reason)

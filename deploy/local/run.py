@@ -48,13 +48,13 @@ def main() -> None:
         refuse_taken_ports(local.ports)
         postgres.initialise(local)
         with supervised(local) as supervisor, announced(local):
-            info = asyncio.run(_bring_up(local, supervisor))
+            info = asyncio.run(_bring_up(local, supervisor.commands))
             console.print(f"ready after {time.monotonic() - began:.1f} s")
             if os.environ.get("DEMO", "1") != "0":
                 asyncio.run(play(info, local.environment("notifier"), console))
             _say_doors(info, local)
-            while True:
-                signal.pause()
+            supervisor.process.wait()
+            console.print("\nstopped from outside")
     except (CannotRunError, MigrationFailedError) as error:
         console.print(f"lanjie cannot run: {error}", style="red", soft_wrap=True)
         sys.exit(1)

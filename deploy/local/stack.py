@@ -9,6 +9,7 @@ import time
 import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psutil
@@ -98,9 +99,17 @@ def refuse_second_run(local: Local) -> None:
         raise CannotRunError(f"A run with the data folder {local.folder} is up (pid {pid}); 'make stop' ends it.")
 
 
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """The supervisor: its process, and its commands over XML-RPC."""
+
+    process: subprocess.Popen[bytes]
+    commands: Any
+
+
 @contextmanager
-def supervised(local: Local) -> Iterator[Any]:
-    """Start the supervisor and yield its commands; stop it and everything under it at the end."""
+def supervised(local: Local) -> Iterator[Supervisor]:
+    """Start the supervisor and yield it; stop it and everything under it at the end."""
     path = local.folder / "supervisord.conf"
     path.write_text(configuration(local), encoding="utf-8")
     path.chmod(0o600)
@@ -113,7 +122,7 @@ def supervised(local: Local) -> Iterator[Any]:
         preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, no threads yet
     )
     try:
-        yield _commands(local, process)
+        yield Supervisor(process, _commands(local, process))
     finally:
         stop(process.pid)
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
@@ -26,10 +26,11 @@ from shared.events import CASES, ORDERS, VERDICTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
 from shared.openapi import describe
-from shared.postgres import TRANSIENT, Pool
+from shared.postgres import Pool
 from shared.privacy import Tokens
 from shared.protocol import Edge
 from shared.settings import IdentitySettings
+from shared.tasks import forever
 
 REFERENCE_EVERY_SECONDS: Final = 5.0
 
@@ -126,7 +127,8 @@ async def _open_door(settings: Settings, chain: Chain, board: VerdictBoard, metr
 
 
 async def _keep_reference_fresh(pool: Pool, door: Door) -> None:
-    while True:
+    async def read() -> None:
         await asyncio.sleep(REFERENCE_EVERY_SECONDS)
-        with suppress(*TRANSIENT):
-            door.reference = await store.reference(pool)
+        door.reference = await store.reference(pool)
+
+    await forever(read)

@@ -16,6 +16,7 @@ from services.intake.handlers import FilingOutcome
 from services.intake.store import Filing
 from shared.errors import Refusal, conflict
 from shared.postgres import TRANSIENT
+from shared.tasks import forever
 
 MOST_TOGETHER: Final = 500
 MOST_WAITING: Final = 5000
@@ -102,7 +103,7 @@ class VerdictBoard:
 
     def open(self) -> None:
         """Begin to look."""
-        self._looker = asyncio.create_task(self._look())
+        self._looker = asyncio.create_task(forever(self._look))
 
     async def close(self) -> None:
         """Stop looking."""
@@ -131,8 +132,6 @@ class VerdictBoard:
                 del self._waiting[report_id]
 
     async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            if self._waiting:
-                with suppress(*TRANSIENT):
-                    self.show(list(await self._judged(list(self._waiting))))
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        if self._waiting:
+            self.show(list(await self._judged(list(self._waiting))))

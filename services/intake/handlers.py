@@ -143,7 +143,7 @@ async def receive_feedback(
         other = orders.contradicted(feedback, order, new_id(), now)
         rows = []
         if await order_store.insert_contradiction(connection, other, digest):
-            rows = [outgoing(other, other.contradiction_id)]
+            rows = [outgoing(other, other.contradiction_id, awaits_answer=True)]
             await keep(connection, rows)
     refusal = conflict(
         "This order already has another feedback; the difference was sent to the police unit for review."

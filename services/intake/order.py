@@ -1,7 +1,7 @@
 """Orders as their bank sees them, and the bank's feedback: shapes and checks, no I/O."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from shared.money import Fen, PositiveFen
 from shared.privacy import Seal
 
 MOST_ONWARD_ACCOUNTS = 100
+BANK_FIRST = timedelta(hours=24)
+"""In an emergency a bank may stop first and be ordered to within a day."""
 OVERSTATED = "is more than the order says"
 
 
@@ -115,6 +117,8 @@ def problems(feedback: Feedback, order: OrderChanged, now: datetime) -> list[Fie
         found.append(FieldProblem(field="stopped_fen", message="is more than the balance before the stop"))
     if feedback.result is FeedbackResult.FAILURE and stopped:
         found.append(FieldProblem(field="stopped_fen", message="must be absent or 0 when nothing was done"))
+    if feedback.executed_at and feedback.executed_at < order.ordered_at - BANK_FIRST:
+        found.append(FieldProblem(field="executed_at", message="is more than 24 hours before the order"))
     if feedback.executed_at and feedback.executed_at > now + CLOCKS_MAY_DIFFER:
         found.append(FieldProblem(field="executed_at", message="is more than 5 minutes ahead of our clock"))
     return found

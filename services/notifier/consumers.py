@@ -45,7 +45,7 @@ def handling(
                 rows += said
                 _count_answer(metrics, order)
             elif isinstance(event, FeedbackContradicted):
-                await handlers.note_contradiction(pool, event, now)
+                rows += await handlers.note_contradiction(pool, event, now)
         if applied := [event.outcome_id for event in events if isinstance(event, OutcomeApplied)]:
             async with pool.acquire() as connection, connection.transaction():
                 await answered(connection, applied)

@@ -108,6 +108,9 @@ async def _order(
     amount = released.amount_fen if released else asked.amount_fen or order.stop_amount(transfers)
     if not amount:
         raise conflict("All money of this case was averted at the counter, so there is nothing to stop.")
+    bank = first.report.payee_bank
+    if not await people_store.is_connected(connection, bank):
+        raise conflict(f"No bank {bank} is connected here, so nobody could execute this order; call that bank.")
     given = Order(
         id=new_id(),
         version=1,
@@ -115,7 +118,7 @@ async def _order(
         payee_token=about.payee_token,
         kind=asked.kind,
         status=OrderStatus.PENDING,
-        bank=first.report.payee_bank,
+        bank=bank,
         amount_fen=amount,
         covers=covers,
         original_application_id=released.id if released else first.report.report_id,
@@ -214,7 +217,7 @@ async def unmask(pool: Pool, identity: Seal, officer: Officer, case_id: UUID, re
     async with pool.acquire() as connection, connection.transaction():
         await _seen(connection, officer, case_id)
         await people_store.audit(connection, f"officer:{officer.name}", "unmasked", case_id, reason)
-        verdicts = await store.sealed_reports(connection, case_id)
+        verdicts = await store.sealed_reports(connection, case_id, officer.path)
     opened = []
     for verdict in verdicts:
         report_id = str(verdict.report.report_id)

@@ -19,6 +19,7 @@ from services.notifier.metrics import Metrics
 from services.notifier.webhook import Dead, Delivered, Retry
 from shared.postgres import TRANSIENT, Pool
 from shared.privacy import Seal, SealBrokenError
+from shared.tasks import forever
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ class Courier:
 
     def open(self) -> None:
         """Begin to deliver."""
-        self._task = asyncio.create_task(self._work())
+        self._task = asyncio.create_task(forever(self._work))
 
     async def close(self) -> None:
         """Finish the calls in hand, briefly, and stop."""
@@ -76,23 +77,19 @@ class Courier:
         self._wake.set()
 
     async def _work(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                # not wait_for: Python 3.11's may swallow the cancellation that ends this loop
-                async with asyncio.timeout(self._pace.look_every):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                while room := AT_ONCE - len(self._running):
-                    found = await alert_store.claim_due(self._pool, room, LEASE_SECONDS)
-                    for due in found:
-                        task = asyncio.create_task(self._deliver(due))
-                        self._running.add(task)
-                        task.add_done_callback(self._done)
-                    if not found:
-                        break
-            except TRANSIENT as error:
-                log.warning("deliveries_not_claimed", error=type(error).__name__)
+        with suppress(TimeoutError):
+            # not wait_for: Python 3.11's may swallow the cancellation that ends this loop
+            async with asyncio.timeout(self._pace.look_every):
+                await self._wake.wait()
+        self._wake.clear()
+        while room := AT_ONCE - len(self._running):
+            found = await alert_store.claim_due(self._pool, room, LEASE_SECONDS)
+            for due in found:
+                task = asyncio.create_task(self._deliver(due))
+                self._running.add(task)
+                task.add_done_callback(self._done)
+            if not found:
+                break
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

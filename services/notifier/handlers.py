@@ -248,8 +248,12 @@ def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
     )
 
 
-async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> None:
-    """Put a contradicting answer where the officers see it, once. Raises `UnknownOrderError`."""
+async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> list[Outgoing]:
+    """Put a contradicting answer where the officers see it, once, and answer it. Raises `UnknownOrderError`."""
     async with pool.acquire() as connection, connection.transaction():
         about = await _locked_case(connection, event.case_id)
         await store.tell(connection, [timeline.contradicted(about.id, event, now)])
+        order_as_it_stands = await money_store.event_of(connection, event.order_id)
+        rows = [outgoing(order_as_it_stands.model_copy(update={"answers": event.contradiction_id}), new_id())]
+        await keep(connection, rows)
+    return rows

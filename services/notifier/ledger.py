@@ -56,6 +56,8 @@ class StopFacts:
     balance_before_fen: int | None
     covers: tuple[UUID, ...]
     released: bool
+    held_elsewhere_fen: int = 0
+    """What an earlier case's stop was holding on the same account at that moment: it is counted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def held_fen(stop: StopFacts, reports: Mapping[UUID, ReportFacts]) -> int:
     covered = [reports[report_id] for report_id in stop.covers if report_id in reports]
     asked = max(stop.ordered_fen, sum(report.amount_fen for report in covered))
     caps = [stop.stopped_fen, stop.ordered_fen, asked - sum(report.averted_fen for report in covered)]
-    if stop.balance_before_fen is not None:
-        caps.append(stop.balance_before_fen)
+    balance = stop.stopped_fen if stop.balance_before_fen is None else stop.balance_before_fen
+    caps.append(balance - stop.held_elsewhere_fen)
     return max(0, min(caps))
 
 

@@ -17,7 +17,7 @@ class Metrics(RuntimeMetrics):
         super().__init__(self.registry)
         self.money = Gauge(
             "lanjie_money_yuan",
-            "What the ledger holds, in yuan, since the beginning: how much was reported, averted, stopped, lost?",
+            "What the ledger holds, in yuan: how much was reported, averted, stopped, lost? The same on all replicas.",
             ["kind", "bank", "unit"],
             registry=self.registry,
         )

@@ -19,7 +19,7 @@ ORDER_FIELDS = """
 
 def order_of(row: Row) -> Order:
     """Build the order a row holds."""
-    values = {name: value for name, value in row.items() if name != "event"}
+    values = {name: value for name, value in row.items() if name not in {"event", "held_elsewhere_fen"}}
     values |= {
         "kind": OrderKind(row["kind"]),
         "status": OrderStatus(row["status"]),
@@ -159,7 +159,14 @@ async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[U
     )
     stops = await connection.fetch(
         f"""
-        select {ORDER_FIELDS} from bank_order
+        select {ORDER_FIELDS}, (
+            select coalesce(max(least(e.stopped_fen, e.amount_fen, e.balance_before_fen)), 0)
+            from bank_order e
+            where e.payee_token = o.payee_token and e.case_id <> o.case_id and e.id < o.id and e.kind = 'stop'
+              and e.status = 'executed' and e.expires_at > o.executed_at
+              and (e.released_at is null or e.released_at > o.executed_at)
+        ) as held_elsewhere_fen
+        from bank_order o
         where case_id = any($1::uuid[]) and kind = 'stop' and status = 'executed' order by id
         """,  # noqa: S608 - constant field list
         case_ids,
@@ -185,7 +192,7 @@ async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[U
             bank,
             unit,
             [_report_facts(row) for row in reports_of[key]],
-            [_stop_facts(order_of(row)) for row in stops_of.get(key, ())],
+            [_stop_facts(row) for row in stops_of.get(key, ())],
             _accounts(booked_of.get(key, ())),
         )
         for key, case_id, bank, unit in owners
@@ -204,7 +211,8 @@ def _report_facts(row: Row) -> ReportFacts:
     return ReportFacts(row["id"], row["bank"], row["unit"], row["amount_fen"], outcome, row["disposition_fen"])
 
 
-def _stop_facts(order: Order) -> StopFacts:
+def _stop_facts(row: Row) -> StopFacts:
+    order = order_of(row)
     return StopFacts(
         order.id,
         order.amount_fen,
@@ -212,6 +220,7 @@ def _stop_facts(order: Order) -> StopFacts:
         order.balance_before_fen,
         order.covers,
         order.released_at is not None,
+        row["held_elsewhere_fen"],
     )
 
 

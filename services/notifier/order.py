@@ -15,6 +15,7 @@ from services.notifier.case import Case
 from services.notifier.clock import STOP_LASTS
 from shared.errors import FieldProblem, conflict, invalid
 from shared.events import CaseStatus, FeedbackReceived, FeedbackResult, OrderKind, OrderStatus
+from shared.money import LARGEST_AMOUNT_FEN
 
 MOST_STOPS: Final = 2
 TWICE: Final = (
@@ -96,7 +97,7 @@ def held_in(case_id: UUID, account_orders: Sequence[Order], now: datetime) -> Or
 
 def stop_amount(transfers: Sequence[Transfer]) -> int:
     """Return the amount a stop is for unless the officer names one: what was not averted at the counter."""
-    return sum(transfer.amount_fen - transfer.averted_fen for transfer in transfers)
+    return min(LARGEST_AMOUNT_FEN, sum(transfer.amount_fen - transfer.averted_fen for transfer in transfers))
 
 
 def answered(order: Order, feedback: FeedbackReceived) -> Order:

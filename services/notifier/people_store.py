@@ -55,3 +55,8 @@ async def audit(connection: Connection, actor: str, action: str, subject: UUID, 
     await connection.execute(
         "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
     )
+
+
+async def is_connected(connection: Connection, bank: str) -> bool:
+    """Whether a bank is in the reference data, and so pulls its orders."""
+    return bool(await connection.fetchval("select exists (select from branch where bank = $1)", bank))

@@ -232,9 +232,14 @@ async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -
     return [case_of(row) for row in rows]
 
 
-async def sealed_reports(connection: Connection, case_id: UUID) -> list[VerdictReached]:
-    """Return the verdicts of a case with their sealed reports, oldest first."""
+async def sealed_reports(connection: Connection, case_id: UUID, path: str = "/") -> list[VerdictReached]:
+    """Return the verdicts of a case with their sealed reports, oldest first; only those of a subtree's units."""
     rows = await connection.fetch(
-        "select verdict from report where case_id = $1 and verdict is not null order by filed_at, id", case_id
+        """
+        select r.verdict from report r join unit u on u.code = r.unit
+        where r.case_id = $1 and r.verdict is not null and starts_with(u.path, $2) order by r.filed_at, r.id
+        """,
+        case_id,
+        path,
     )
     return [VerdictReached.model_validate_json(row["verdict"]) for row in rows]

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from services.notifier import alert_store
-from shared.postgres import TRANSIENT, Pool
+from shared.postgres import Pool
+from shared.tasks import forever
 
 LOOK_EVERY_SECONDS: Final = 0.3
 HEARTBEAT_SECONDS: Final = 15.0
@@ -31,7 +32,7 @@ class AlertStream:
     async def open(self) -> None:
         """Begin to look."""
         self._newest = await alert_store.newest_position(self._pool)
-        self._looker = asyncio.create_task(self._look())
+        self._looker = asyncio.create_task(forever(self._look))
 
     async def close(self) -> None:
         """Stop looking."""
@@ -83,7 +84,5 @@ class AlertStream:
         return self._newest > seen
 
     async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            with suppress(*TRANSIENT):
-                await self.announce()
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await self.announce()

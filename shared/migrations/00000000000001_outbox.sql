@@ -25,8 +25,8 @@ create table outbox (
 
 create index outbox_due on outbox (due_at);
 
--- What a consumer could not read, once. The hash is there because a broker that lost its log hands out
--- the same offsets again.
+-- What a consumer could not read or handle, once: the hash is of key, value, headers and reason, since an
+-- obligation comes again at other offsets for as long as it is not answered.
 create table dead_letter (
     id uuid primary key,
     topic text not null,
@@ -35,7 +35,7 @@ create table dead_letter (
     sha256 bytea not null,
     reason text not null,
     parked_at timestamptz not null default now(),
-    unique (topic, partition_number, offset_number, sha256)
+    unique (topic, sha256)
 );
 
 -- migrate:down

@@ -5,6 +5,7 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -188,6 +189,42 @@ async def test_consumption_halts_instead_of_parking_everything_when_the_handler_
     await publisher.send(rows)
     await ears.until(lambda: len(ears.parked) >= consuming.MOST_FAILURES_IN_A_ROW)
     assert len(ears.parked) == consuming.MOST_FAILURES_IN_A_ROW
+
+
+async def test_one_event_that_fails_however_often_it_comes_does_not_halt_consumption(
+    ears: Ears, publisher: Publisher
+) -> None:
+    bad, good = disposition(), disposition()
+    ears.fail = lambda batch: ValueError() if bad.id in {one.event_id for one in batch} else None
+    for _ in range(consuming.MOST_FAILURES_IN_A_ROW + 5):
+        await publisher.send([bad])
+    await publisher.send([good])
+    await ears.until(lambda: bool(ears.heard))
+    assert [one.event_id for one in ears.heard] == [good.id]
+    assert {one.sha256 for one in ears.parked} == {ears.parked[0].sha256}, "and is one dead letter"
+
+
+async def test_a_record_that_cannot_even_be_parked_halts_consumption_instead_of_being_passed_over(
+    broker: str, publisher: Publisher
+) -> None:
+    ears, group = Ears(), f"test-{uuid.uuid4().hex[:8]}"
+
+    async def refuse(_records: Sequence[Poison]) -> None:
+        ears.news.set()
+        raise ValueError
+
+    consumer = Consumer(broker, group, [DISPOSITIONS], instance="one", handle=ears.handle, park=refuse)
+    consumer.start()
+    ears.fail = lambda _batch: ValueError()
+    await publisher.send([disposition()])
+    await ears.until(lambda: consumer.progress.halted)
+    assert consumer.progress.state() == "stuck"
+    await consumer.stop()
+
+
+async def test_a_row_that_is_too_large_does_not_hold_up_the_others(publisher: Publisher) -> None:
+    good, large = disposition(), replace(disposition(), payload=b"x" * 2_000_000)
+    assert await publisher.send([large, good]) == [good.id]
 
 
 async def test_what_was_not_committed_is_heard_again_after_a_restart_and_what_was_is_not(broker: str) -> None:

@@ -1,14 +1,18 @@
 """`make run` as a user meets it: refusals in a sentence, a clean end, data that stays."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import httpx2
 import psutil
 
+from deploy.local.config import ROOT
 from tests.e2e.stack import Stack, running_stack, start
 from tests.parts import a_key, a_report
 
@@ -46,6 +50,19 @@ def test_killing_the_run_itself_leaves_no_process_behind(tmp_path: Path) -> None
         processes = family(stack.process.pid)
         stack.process.kill()
         _, alive = psutil.wait_procs(processes, timeout=30)
+        assert alive == []
+
+
+def test_a_run_stopped_from_outside_ends_at_once_and_says_so(tmp_path: Path) -> None:
+    with running_stack(tmp_path) as stack:
+        processes = family(stack.process.pid)
+        environment = {**os.environ, "LANJIE_RUN_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy.local.stop"], cwd=ROOT, env=environment, timeout=20, check=True
+        )
+        assert done.returncode == 0
+        assert stack.process.wait(10) == 0
+        _, alive = psutil.wait_procs(processes, timeout=5)
         assert alive == []
 
 

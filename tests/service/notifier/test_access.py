@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from shared.outbox import new_id
-from tests.parts import Door, bank_key, officer_token
+from tests.parts import Door, bank_key, officer_of, officer_token
 from tests.service.notifier.builders import ID_NUMBER, PAYEE, PAYEE_NAME, PAYER_NAME, PHONE, a_verdict, an_account
 from tests.service.notifier.police import AUDITOR, CUIZHU, DONGMEN, a_case, case_of, inbox
 
@@ -80,6 +80,17 @@ async def test_an_auditor_looks_at_everything_of_the_own_subtree(notifier: Door)
     case_id = await a_case(notifier)
     assert [line["id"] for line in await inbox(notifier, AUDITOR)] == [case_id]
     assert (await case_of(notifier, case_id, AUDITOR))["id"] == case_id
+
+
+async def test_unmasking_shows_a_station_its_own_customers_and_not_another_stations(notifier: Door) -> None:
+    account = an_account()
+    case_id = await a_case(notifier, a_verdict(account), a_verdict(account, branch="ICBC-SZ-LH-002"))
+    for unit, reports in (("SZ-LH-CZ", 1), ("SZ-LH-DM", 1), ("SZ-LH", 2)):
+        role = "supervisor" if unit == "SZ-LH" else "officer"
+        answer = await notifier.client.post(
+            f"/v1/cases/{case_id}/unmask", json={"reason": "核实"}, headers=officer_of(unit, role)
+        )
+        assert len(answer.json()["reports"]) == reports
 
 
 async def test_unmasking_shows_the_people_in_clear_and_records_who_looked_and_why(notifier: Door) -> None:

@@ -87,6 +87,22 @@ async def test_a_second_stop_on_the_same_money_does_not_count_it_twice(shared_no
 
 
 @module_loop
+async def test_a_second_case_on_an_account_does_not_count_the_money_the_first_one_holds(
+    shared_notifier: Door, gained: Gained
+) -> None:
+    account = an_account()
+    first = await a_case(shared_notifier, a_verdict(account, amount_fen=1_000))
+    stop = a_success(await ordered(shared_notifier, first), stopped_fen=600, balance_before_fen=600)
+    await hear(shared_notifier.pool, stop)
+    await close(shared_notifier, first)
+    second = await a_case(shared_notifier, a_verdict(account, amount_fen=1_000))
+    stop = a_success(await ordered(shared_notifier, second), stopped_fen=700, balance_before_fen=700)
+    await hear(shared_notifier.pool, stop)
+    assert (await gained())["stopped"] == 700
+    await check_totals(shared_notifier.pool)
+
+
+@module_loop
 async def test_money_ordered_before_the_customer_cancelled_is_averted_and_not_stopped_too(
     shared_notifier: Door, gained: Gained
 ) -> None:

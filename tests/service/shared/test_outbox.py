@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -250,6 +251,12 @@ async def test_an_unreadable_record_is_parked_once_however_often_it_is_read(pool
     assert await park(pool, [record]) == []
     assert await left(pool) == [letter.id]
     assert await pool.fetchval("select count(*) from dead_letter") == 1
+
+
+async def test_a_parked_record_that_comes_again_at_another_offset_is_the_same_dead_letter(pool: Pool) -> None:
+    first = Poison("lanjie.reports.v1", 3, 17, b"digest", "key", b"{", "not JSON")
+    assert len(await park(pool, [first])) == 1
+    assert await park(pool, [replace(first, offset=99)]) == []
 
 
 async def test_another_record_at_a_reused_offset_is_parked_too(pool: Pool) -> None:
