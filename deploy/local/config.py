@@ -114,16 +114,24 @@ def free_port() -> int:
 
 def refuse_taken_ports(ports: dict[str, int]) -> None:
     """Raise where somebody else listens on a port we need."""
-    for part, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError as error:
-                raise CannotRunError(
-                    f"Port {port} for {part} is in use ({error.strerror}). End what uses it "
-                    f"('make stop' ends a run of this checkout), or move ours: LANJIE_{part.upper()}_PORT=… make run"
-                ) from error
+    taken = [part for part, port in ports.items() if not _is_free(port)]
+    if taken:
+        which = ", ".join(f"{ports[part]} ({part})" for part in taken)
+        move = " ".join(f"LANJIE_{part.upper()}_PORT=…" for part in taken)
+        raise CannotRunError(
+            f"In use by somebody else: port {which}. End what uses it ('make stop' ends a run of this checkout), "
+            f"or move ours (0 takes any free one): {move} make run"
+        )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def _secrets(path: Path) -> dict[str, Any]:

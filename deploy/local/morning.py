@@ -13,6 +13,7 @@ import httpx2
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from deploy.local.config import REFERENCE
@@ -35,6 +36,7 @@ COLUMNS: Final = (
     ("签收", 8),
     ("结果", 40),
 )
+TABLE_WIDTH: Final = sum(width for _, width in COLUMNS) + 2 * len(COLUMNS)
 
 
 @dataclass(slots=True)
@@ -55,19 +57,21 @@ class Visit:
 async def play(info: dict[str, Any], environment: dict[str, str], console: Console) -> None:
     """Play the morning and print it as it happens; `environment` is notifier's, to register a webhook."""
     script = yaml.safe_load((REFERENCE / "morning.yaml").read_text(encoding="utf-8"))
-    console.width = max(console.width, sum(width for _, width in COLUMNS) + 3 * len(COLUMNS))
-    console.print(f"\n[bold]{script['title']}[/]  (one row a visit, as it happens)\n")
+    if not console.is_terminal:
+        console.width = max(console.width, TABLE_WIDTH)
+    console.print(f"\n[bold]{script['title']}[/]（北京时间）  one visit after the other, as it happens\n")
     run = secrets.token_hex(4)
     visits = [_visit(entry, place, run) for place, entry in enumerate(script["visits"])]
     ears = Ears()
     async with httpx2.AsyncClient(timeout=15) as client, listening(info, environment, client, ears):
-        _print_row(console, [name for name, _ in COLUMNS], style="bold")
+        if console.width >= TABLE_WIDTH:
+            _print_row(console, [name for name, _ in COLUMNS], style="bold")
         player = Player(client, info, ears)
         for visit in visits:
             if (earlier := visit.script.get("repeat_of")) is not None:
                 visit.body, visit.key = visits[earlier].body, visits[earlier].key
             await player.perform(visit)
-            _print_row(console, _row(visit))
+            (_print_row if console.width >= TABLE_WIDTH else _print_block)(console, _row(visit))
             if visit.level != visit.script.get("expect", visit.level):
                 console.print(f"[red]not as expected: {visit.level} instead of {visit.script['expect']}[/]")
             await asyncio.sleep(STEP_SECONDS)
@@ -218,7 +222,7 @@ def _row(visit: Visit) -> list[str]:
         visit.why,
         visit.alert,
         visit.acknowledged,
-        "，".join(visit.results),
+        "；".join(visit.results),
     ]
 
 
@@ -230,6 +234,16 @@ def _print_row(console: Console, cells: list[str], style: str = "") -> None:
     console.print(table)
 
 
+def _print_block(console: Console, cells: list[str]) -> None:
+    """Print a visit on a terminal that is too narrow for the table."""
+    at, story, amount, level, why, alert, acknowledged, result = cells
+    times = "".join([f"  预警 {alert}" if alert else "", f"  签收 {acknowledged}" if acknowledged else ""])
+    console.print(f"{at}  ¥{amount}  {level}{times}")
+    for text in (story, f"为什么：{why}", f"结果：{result}" if result else ""):
+        if text:
+            console.print(Padding(text, (0, 0, 0, 10)))
+
+
 async def _print_totals(client: httpx2.AsyncClient, info: dict[str, Any], ears: Ears, console: Console) -> None:
     metrics = (await client.get(f"{info['notifier']}/metrics")).text
     money: dict[str, float] = {}
@@ -237,9 +251,9 @@ async def _print_totals(client: httpx2.AsyncClient, info: dict[str, Any], ears: 
         if family.name == "lanjie_money_yuan":
             for sample in family.samples:
                 money[sample.labels["kind"]] = money.get(sample.labels["kind"], 0) + sample.value
+    console.print("\n[bold]合计[/]  from the ledger, since its beginning")
     names = {"reported": "报告", "averted": "劝阻", "stopped": "止付", "released": "解除", "lost": "损失"}
-    line = "   ".join(f"{name} {kind} [bold]¥{money.get(kind, 0):,.2f}[/]" for kind, name in names.items())
-    console.print(f"\n[bold]合计[/]  {line}   (from the ledger, since its beginning)")
+    console.print("   ".join(f"{name} {kind} [bold]¥{money.get(kind, 0):,.2f}[/]" for kind, name in names.items()))
     console.print(
         f"预警 {len(ears.streamed)} 条经事件流送达，{len(ears.hooked)} 条经签名 webhook 送达，签名不符 {ears.forged} 条"
     )

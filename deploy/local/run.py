@@ -149,10 +149,12 @@ async def _all_ready(local: Local) -> None:
 def _say_doors(info: dict[str, Any], local: Local) -> None:
     bank, key = next(iter(info["bank_keys"].items()))
     officer = info["officers"][0]
-    post = f"""curl -s {info["intake"]}/v1/reports -H 'Authorization: Bearer {key}' \\
+    post = f"""curl -s {info["intake"]}/v1/reports \\
+  -H 'Authorization: Bearer {key}' \\
   -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -H 'Prefer: wait=3' \\
   -d "$(sed "s/REFERENCE/$(date +%s)/" {SAMPLE})\""""
-    follow = f"""curl -sN {info["notifier"]}/v1/alerts/stream -H 'Authorization: Bearer {officer["token"]}'"""
+    follow = f"""curl -sN {info["notifier"]}/v1/alerts/stream \\
+  -H 'Authorization: Bearer {officer["token"]}'"""
     console.print(
         f"""
 [bold]doors[/]    banks {info["intake"]}   police {info["notifier"]}   rules {info["rules"]}

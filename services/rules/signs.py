@@ -54,7 +54,7 @@ def _splits(facts: Facts) -> str | None:
     if "splits_sum" in facts.cues:
         return "客户把一笔钱拆成几笔，避开限额（柜员勾选）"
     if facts.payer.reports_1h >= 2:  # noqa: PLR2004 - plus this one
-        return f"该客户 1 小时内已有 {facts.payer.reports_1h} 笔可疑转账报告，疑似拆分"
+        return f"该客户 1 小时内此前已有 {facts.payer.reports_1h} 笔可疑转账报告，疑似拆分"
     return None
 
 

@@ -84,7 +84,7 @@ def test_a_port_in_use_is_refused_in_a_sentence_that_names_the_variable(tmp_path
         process = start(tmp_path, LANJIE_RULES_PORT=str(taken.getsockname()[1]))
         said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "in use" in said
+    assert "In use by somebody else" in said
     assert "LANJIE_RULES_PORT" in said
     assert "Traceback" not in said
 
