@@ -17,7 +17,7 @@ from tests.service.notifier.builders import (
     now,
     take,
 )
-from tests.service.notifier.police import CUIZHU, DONGMEN, a_case, close, give, new_case, ordered
+from tests.service.notifier.police import CUIZHU, DONGMEN, a_case, close, give, new_case, ordered, orders_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -219,3 +219,15 @@ async def test_an_unfounded_case_cannot_be_closed_while_another_release_of_its_a
     assert (answer.status_code, "waiting" in answer.json()["detail"]) == (409, True)
     assert await state_of(shared_notifier, second) == before
     await take(shared_notifier.pool, a_verdict(account=account))
+
+
+async def test_an_order_to_a_bank_that_nobody_connected_is_refused_instead_of_waiting_for_ever(
+    shared_notifier: Door,
+) -> None:
+    verdict = a_verdict(an_account())
+    report = verdict.report.model_copy(update={"payee_bank": "ccb"})
+    case_id = await a_case(shared_notifier, verdict.model_copy(update={"report": report}))
+    answer = await give(shared_notifier, case_id)
+    assert answer.status_code == 409
+    assert "No bank ccb is connected" in answer.json()["detail"]
+    assert await orders_of(shared_notifier, case_id) == []
