@@ -56,7 +56,7 @@ $(BIN)/python:
 $(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
 	@echo "installing the locked requirements into $(VENV) …"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.txt
-	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
