@@ -7,13 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.requirements
 DEV_STAMP := $(VENV)/.requirements-dev
+BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 T ?= tests
 
-.PHONY: help run stop test check bench clean format lock contracts
+.PHONY: help run stop test check bench bench-rules clean format lock contracts
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it)
 	@exec $(BIN)/python -m deploy.local.run
@@ -34,6 +35,9 @@ check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
 bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
 	@exec $(BIN)/python -m tests.bench.run
 
+bench-rules: $(BENCH_STAMP) ## compare 100 rules with other rule engines (ARGS='--json FILE', ARGS=--write)
+	@exec $(BIN)/python -m tests.bench.rules $(ARGS)
+
 contracts: $(RUN_STAMP) ## write the generated contracts anew
 	@$(BIN)/lanjie contracts write
 
@@ -48,6 +52,7 @@ LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsa
 lock: $(DEV_STAMP) ## resolve and lock the requirements anew
 	@$(LOCK) --upgrade --extra local -o requirements.txt pyproject.toml
 	@$(LOCK) --upgrade --extra local --extra dev -o requirements-dev.txt pyproject.toml
+	@$(LOCK) --upgrade --extra bench --constraint requirements-dev.txt -o requirements-bench.txt pyproject.toml
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"lanjie needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.12 …")'
@@ -62,4 +67,9 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	@echo "installing the development tools into $(VENV) …"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+$(BENCH_STAMP): requirements-bench.txt $(DEV_STAMP)
+	@echo "installing the other rule engines into $(VENV) …"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-bench.txt
 	@touch $@

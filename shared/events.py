@@ -175,7 +175,10 @@ class Advice(Wire):
 
 
 class VerdictReached(Event):
-    """The rules judged a report. It carries the report, since the notifier reads no other topic of it."""
+    """The rules judged a report. It carries the report, since the notifier reads no other topic of it.
+
+    A report is judged again when more becomes known of its payee: `version` 2 and up, at a higher level.
+    """
 
     type: ClassVar[str] = "lanjie.verdict.reached.v1"
     topic: ClassVar[str] = VERDICTS
@@ -188,6 +191,7 @@ class VerdictReached(Event):
     findings: tuple[RuleFinding, ...]
     advice: Advice
     pack: str
+    pack_hash: str | None = None
     judged_at: AwareDatetime
     report: ReportFiled
 
@@ -208,6 +212,19 @@ class OutcomeApplied(Event):
 
     def key(self) -> str:
         return self.payee_token
+
+
+class VerdictTaken(Event):
+    """The police's side knows a verdict of version 2 or higher: the answer to it."""
+
+    type: ClassVar[str] = "lanjie.verdict.taken.v1"
+    topic: ClassVar[str] = OUTCOMES
+
+    verdict_id: UUID
+    report_id: UUID
+
+    def key(self) -> str:
+        return str(self.report_id)
 
 
 class DispositionRecorded(Event):
@@ -367,6 +384,7 @@ EVENTS: dict[str, type[Event]] = {
         ReportFiled,
         VerdictReached,
         OutcomeApplied,
+        VerdictTaken,
         DispositionRecorded,
         CaseChanged,
         ReportsCounted,

@@ -122,12 +122,16 @@ class RuntimeMetrics:
 
 @dataclass(slots=True)
 class Operations:
-    """The routes for operations. `door_without_broker`: whether the service is of use while the broker is away."""
+    """The routes for operations. `door_without_broker`: whether the service is of use while the broker is away.
+
+    `needs` names what else the service needs, each "ok" or what is wrong with it.
+    """
 
     registry: CollectorRegistry
     runtime: Callable[[], Runtime]
     refresh: Callable[[], Awaitable[None]]
     door_without_broker: bool = False
+    needs: Callable[[], dict[str, str]] = dict
     routes: list[Route] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,12 +153,14 @@ class Operations:
             database = "away"
         consumer = runtime.consumer.progress.state()
         enough = {"ok", "joining", "unreachable"} if self.door_without_broker else {"ok"}
-        ready = database == "ok" and consumer in enough
+        needs = self.needs()
+        ready = database == "ok" and consumer in enough and set(needs.values()) <= {"ok"}
         body = {
             "status": "ready" if ready else "not ready",
             "database": database,
             "consumer": consumer,
             "lag": runtime.consumer.progress.lag,
+            **needs,
         }
         return JSONResponse(body, 200 if ready else 503)
 

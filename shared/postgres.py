@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +23,9 @@ else:  # asyncpg's classes take type arguments in its stubs only
     Pool = asyncpg.Pool
     RawConnection = asyncpg.Connection
     Row = asyncpg.Record
+
+AnyConnection: TypeAlias = Connection | RawConnection
+"""One of a pool's, or one opened by a command."""
 
 MUST_BE_ON: Final = ("fsync", "full_page_writes", "synchronous_commit")
 COMMAND_TIMEOUT_SECONDS: Final = 30.0

@@ -25,6 +25,7 @@ from services.intake import app as intake_app
 from services.intake import reference as intake_reference
 from services.notifier import app as notifier_app
 from services.notifier import reference as notifier_reference
+from services.rules import reference as rules_reference
 from shared.access import BANK_KEY, OFFICER_TOKEN
 from shared.http import server_of
 from shared.postgres import Pool, RawConnection, migrate, open_pool
@@ -86,6 +87,9 @@ class DatabaseServer:
         await intake_reference.load(connection, REFERENCE)
         for row in await connection.fetch("select code from bank"):
             await intake_reference.add_key(connection, row["code"], bank_key(row["code"]), "test")
+        await connection.close()
+        connection = await self._connect("template_rules", "rules")
+        await rules_reference.publish(connection, REFERENCE / "rules", "test")
         await connection.close()
         connection = await self._connect("template_notifier", "notifier")
         await notifier_reference.load(connection, REFERENCE)

@@ -30,6 +30,7 @@ from deploy.local.morning import play
 from deploy.local.stack import refuse_second_run, supervised
 from services.intake import reference as intake_reference
 from services.notifier import reference as notifier_reference
+from services.rules import reference as rules_reference
 from shared.postgres import MigrationFailedError, RawConnection, migrate
 
 PATIENCE_SECONDS: Final = 60.0
@@ -109,6 +110,9 @@ async def _reference(local: Local) -> dict[str, Any]:
     await intake_reference.load(connection, REFERENCE)
     for bank in banks:
         await intake_reference.add_key(connection, bank, keys[bank], "demo")
+    await connection.close()
+    connection = await _connect(local, "rules")
+    await rules_reference.publish(connection, REFERENCE / "rules", "make run")
     await connection.close()
     connection = await _connect(local, "notifier")
     await notifier_reference.load(connection, REFERENCE)

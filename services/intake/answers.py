@@ -36,8 +36,12 @@ class DispositionState(BaseModel):
 
 
 class Judgement(BaseModel):
-    """The part of a verdict that its bank sees; all of it is absent before the verdict."""
+    """The part of a verdict that its bank sees; all of it is absent before the verdict.
 
+    `version` is above 1 where the report was judged again because of a later fact.
+    """
+
+    version: int | None = None
     level: Level | None = None
     score: int | None = None
     scam_type: str | None = None

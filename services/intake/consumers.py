@@ -21,10 +21,7 @@ def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:
         if verdicts := [event for event in events if isinstance(event, VerdictReached)]:
             await handlers.note_verdicts(pool, verdicts)
             board.show([verdict.report.report_id for verdict in verdicts])
-            now = datetime.now(UTC)
-            for verdict in verdicts:
-                waited = (now - verdict.report.filed_at).total_seconds()
-                metrics.stage.labels("accepted_to_verdict_shown").observe(max(0.0, waited))
+            _time(metrics, verdicts)
         if cases := [event for event in events if isinstance(event, CaseChanged)]:
             await handlers.note_cases(pool, cases)
         if reports := [event for event in events if isinstance(event, ReportsCounted)]:
@@ -36,3 +33,14 @@ def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:
         return []
 
     return handle
+
+
+def _time(metrics: Metrics, verdicts: Sequence[VerdictReached]) -> None:
+    now = datetime.now(UTC)
+    for verdict in verdicts:
+        if verdict.version > 1:
+            # it was filed long ago, and that is nobody's delay: its clock begins with the later fact
+            stage, began = "rejudged_to_verdict_shown", verdict.judged_at
+        else:
+            stage, began = "accepted_to_verdict_shown", verdict.report.filed_at
+        metrics.stage.labels(stage).observe(max(0.0, (now - began).total_seconds()))

@@ -20,6 +20,7 @@ from shared.events import (
     DispositionCounted,
     DispositionRecorded,
     OrderChanged,
+    ReportFiled,
     ReportsCounted,
     VerdictReached,
 )
@@ -176,21 +177,35 @@ async def show_order(pool: Pool, bank: str, order_id: UUID) -> OrderChanged:
 
 
 async def note_verdicts(pool: Pool, verdicts: Sequence[VerdictReached]) -> None:
-    """Keep verdicts. They end no obligation: the report's money must be counted as well."""
+    """Keep the newest verdicts. They end no obligation: the report's money must be counted as well."""
     newest = list({v.report.report_id: v for v in sorted(verdicts, key=lambda v: v.version)}.values())
     async with pool.acquire() as connection, connection.transaction():
         await store.upsert_verdicts(connection, newest)
 
 
 async def note_cases(pool: Pool, cases: Sequence[CaseChanged]) -> None:
-    """Keep the newest state of cases, and end the obligations of the reports in them that are judged."""
+    """Keep the newest state of cases, and end the obligations of the reports in them that are judged.
+
+    A report that is in a case, though it was judged below alert, was judged again and that verdict is not
+    here. It may be lost, and its sender has the police's answer: so the report is asked about once more,
+    unless it still is.
+    """
     newest = list({case.case_id: case for case in sorted(cases, key=lambda case: case.version)}.values())
     pairs = sorted({(report_id, case.case_id) for case in cases for report_id in case.report_ids})
     async with pool.acquire() as connection, connection.transaction():
         await store.upsert_cases(connection, newest)
         await store.link_reports(connection, pairs)
-        done = await store.answered_reports(connection, [report_id for report_id, _ in pairs])
+        report_ids = [report_id for report_id, _ in pairs]
+        done = await store.answered_reports(connection, report_ids)
         await answered(connection, done)
+        if len(done) < len(report_ids):
+            rows = await store.judged_below_alert(connection, report_ids)
+            await keep(connection, [_question(row["event"], row["traceparent"]) for row in rows])
+
+
+def _question(event: bytes, traceparent: str) -> Outgoing:
+    report = ReportFiled.model_validate_json(event)
+    return outgoing(report, report.report_id, traceparent=traceparent, awaits_answer=True)
 
 
 async def note_reports_counted(pool: Pool, counted: Sequence[ReportsCounted]) -> None:

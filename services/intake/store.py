@@ -84,8 +84,9 @@ async def report_status(pool: Pool, bank: str, report_id: UUID) -> Row | None:
     """Return one report of this bank with its verdict, case and disposition."""
     return await pool.fetchrow(
         """
-        select r.id, r.bank_reference, r.filed_at, v.body as verdict, c.case_id, c.status as case_status, c.opened_at,
-               c.acknowledged_at, c.closed_at, c.finding, d.outcome, d.amount_fen as disposition_amount_fen
+        select r.id, r.bank_reference, r.filed_at, v.body || jsonb_build_object('version', v.version) as verdict,
+               c.case_id, c.status as case_status, c.opened_at, c.acknowledged_at, c.closed_at, c.finding, d.outcome,
+               d.amount_fen as disposition_amount_fen
         from report r
         left join verdict v on v.report_id = r.id
         left join case_report cr on cr.report_id = r.id
@@ -126,16 +127,27 @@ SHOWN_OF_A_VERDICT = {"level", "score", "scam_type", "findings", "advice", "judg
 
 
 async def answered_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of the reports that have all their answers: a verdict and, at alert level, a case."""
+    """Return those of the reports that have all their answers: a verdict and, at alert level and only there, a case."""
     rows = await connection.fetch(
         """
         select v.report_id from verdict v
         where v.report_id = any($1::uuid[])
-          and (v.level <> 'alert' or exists (select from case_report c where c.report_id = v.report_id))
+          and (v.level = 'alert') = exists (select from case_report c where c.report_id = v.report_id)
         """,
         list(report_ids),
     )
     return [row["report_id"] for row in rows]
+
+
+async def judged_below_alert(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
+    """Return the events of those of the reports whose verdict is below alert level."""
+    return await connection.fetch(
+        """
+        select r.event, r.traceparent from report r join verdict v on v.report_id = r.id
+        where r.id = any($1::uuid[]) and v.level <> 'alert' order by r.id
+        """,
+        list(report_ids),
+    )
 
 
 async def upsert_cases(connection: Connection, cases: Sequence[CaseChanged]) -> None:

@@ -38,6 +38,7 @@ def facts(
         "case_id": str(case.id),
         "report_id": str(report.report_id),
         "kind": "opened" if opened else "joined",
+        "version": verdict.version,
         "level": verdict.level.value,
         "score": verdict.score,
         "scam_type": verdict.scam_type,
@@ -50,6 +51,7 @@ def facts(
         "why": [finding.why for finding in verdict.findings if finding.weight > 0],
         "observed_at": report.observed_at.isoformat(),
         "filed_at": report.filed_at.isoformat(),
+        "judged_at": verdict.judged_at.isoformat(),
         "acknowledge_by": case.acknowledge_by.isoformat(),
         "link": f"/v1/cases/{case.id}",
     }

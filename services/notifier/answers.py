@@ -56,7 +56,7 @@ class OrderView(BaseModel):
 
 
 class ReportView(BaseModel):
-    """A report in a case, masked. Amounts in fen."""
+    """A report in a case, masked, by its newest verdict; `version` is above 1 where it was judged again. In fen."""
 
     id: UUID
     bank: str
@@ -65,6 +65,8 @@ class ReportView(BaseModel):
     amount_fen: int
     filed_at: datetime
     observed_at: datetime
+    version: int
+    judged_at: datetime
     score: int
     scam_type: str | None
     payer: dict[str, str]
@@ -142,6 +144,8 @@ def _report_view(row: Row, identity: Seal, narrative: Seal) -> ReportView:
         amount_fen=row["amount_fen"],
         filed_at=row["filed_at"],
         observed_at=verdict.report.observed_at,
+        version=verdict.version,
+        judged_at=verdict.judged_at,
         score=row["score"],
         scam_type=verdict.scam_type,
         findings=[finding.model_dump() for finding in verdict.findings],

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from services.notifier import handlers
+from services.notifier import handlers, verdicts
 from services.notifier.clock import Deadlines
-from services.notifier.handlers import Taken
 from services.notifier.metrics import Metrics
 from services.notifier.order import Order
+from services.notifier.verdicts import Taken
 from shared.chain import Handle
 from shared.events import (
     DispositionRecorded,
@@ -31,8 +31,8 @@ def handling(
         now = datetime.now(UTC)
         events = [received.event for received in batch]
         rows: list[Outgoing] = []
-        if verdicts := [event for event in events if isinstance(event, VerdictReached)]:
-            taken = await handlers.take_verdicts(pool, identity, deadlines, verdicts, now)
+        if judged := [event for event in events if isinstance(event, VerdictReached)]:
+            taken = await verdicts.take_verdicts(pool, identity, deadlines, judged, now)
             if taken.placed:
                 await alerted()
             rows += taken.rows
@@ -59,9 +59,15 @@ def _count_verdicts(metrics: Metrics, taken: Taken) -> None:
     for verdict in taken.new:
         metrics.reports.labels(verdict.level.value).inc()
     for placed in taken.placed:
-        metrics.cases.labels(placed.unit, "opened" if placed.opened else "joined").inc()
-        age = (now - placed.verdict.report.filed_at).total_seconds()
-        metrics.stage.labels("accepted_to_alert").observe(max(0.0, age))
+        verdict, how = placed.verdict, "opened" if placed.opened else "joined"
+        metrics.cases.labels(placed.unit, how).inc()
+        if verdict.version > 1:
+            # it was filed long ago, and that is nobody's delay: its clock begins with the later fact
+            metrics.rejudged.labels(placed.unit, how).inc()
+            stage, began = "rejudged_to_alert", verdict.judged_at
+        else:
+            stage, began = "accepted_to_alert", verdict.report.filed_at
+        metrics.stage.labels(stage).observe(max(0.0, (now - began).total_seconds()))
 
 
 def _count_answer(metrics: Metrics, order: Order | None) -> None:

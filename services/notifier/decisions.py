@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.notifier import case, money_store, order, people_store, store, timeline
+from services.notifier import case, money_store, order, people_store, report_store, store, timeline
+from services.notifier.announcing import announce
 from services.notifier.case import Case, Entry
 from services.notifier.order import ApplicationType, Order, Transfer
 from services.notifier.people_store import Officer
@@ -55,8 +56,7 @@ async def acknowledge(
 async def _write(connection: Connection, after: Case, entries: Sequence[Entry]) -> list[Outgoing]:
     await store.update_cases(connection, [after])
     await store.write_timeline(connection, entries)
-    reports = await store.reports_in(connection, [after.id])
-    rows = [outgoing(case.changed(after, reports.get(after.id, ())), new_id())]
+    rows = await announce(connection, [after])
     await keep(connection, rows)
     return rows
 
@@ -100,7 +100,7 @@ async def _order(
     now: datetime,
 ) -> tuple[Order, OrderChanged]:
     """Draw up an order. A release is of the stop that is `held`; a stop is of all money that was not averted."""
-    verdicts = await store.sealed_reports(connection, about.id)
+    verdicts = await report_store.sealed_reports(connection, about.id)
     transfers = [one for one in await _transfers(connection, verdicts) if one.amount_fen > one.averted_fen]
     covers = tuple(transfer.report_id for transfer in transfers)
     first = next((verdict for verdict in verdicts if verdict.report.report_id in covers), verdicts[0])
@@ -196,7 +196,7 @@ async def close(
             given, event = await _order(connection, identity, officer, before, held, release, now)
             rows += await _issue(connection, officer, given, event, closing.reason)
             entries.append(timeline.ordered(given, officer.name, now))
-        reports = await store.reports_in(connection, [case_id])
+        reports = await report_store.reports_in(connection, [case_id])
         outcome = OutcomeDecided(
             outcome_id=after.outcome_id or new_id(),
             case_id=case_id,
@@ -217,7 +217,7 @@ async def unmask(pool: Pool, identity: Seal, officer: Officer, case_id: UUID, re
     async with pool.acquire() as connection, connection.transaction():
         await _seen(connection, officer, case_id)
         await people_store.audit(connection, f"officer:{officer.name}", "unmasked", case_id, reason)
-        verdicts = await store.sealed_reports(connection, case_id, officer.path)
+        verdicts = await report_store.sealed_reports(connection, case_id, officer.path)
     opened = []
     for verdict in verdicts:
         report_id = str(verdict.report.report_id)

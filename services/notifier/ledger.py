@@ -73,7 +73,7 @@ class Entry:
 
 
 Account = tuple[Kind, UUID | None]
-"""A kind of money of one report, or (without a report) of the book as a whole."""
+"""A kind of money of one report, or (without a report) of the case as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class Book:
     """What is known and booked of a case, or of one report that is in none.
 
     `bank` and `unit` own the money that is no single report's; they never change, or a correction would be
-    booked under other labels than what it corrects.
+    booked under other labels than what it corrects. What was booked of a report as a whole, before it came
+    into the case, stands in `booked` under that report, and is taken back under the report's own labels.
     """
 
     case_id: UUID | None
@@ -127,10 +128,11 @@ def due(reports: Sequence[ReportFacts], stops: Sequence[StopFacts]) -> Counter[A
 def entries(book: Book) -> list[Entry]:
     """Return the entries that bring what is booked to what is due."""
     by_id = {report.report_id: report for report in book.reports}
+    alone = None if book.case_id else book.reports[0].report_id
+    wanted = {(kind, report_id or alone): fen for (kind, report_id), fen in due(book.reports, book.stops).items()}
     lines = []
-    wanted = due(book.reports, book.stops)
     for account in sorted(wanted.keys() | book.booked.keys(), key=str):
-        fen = wanted[account] - book.booked.get(account, 0)
+        fen = wanted.get(account, 0) - book.booked.get(account, 0)
         if fen:
             lines.append(_entry(book, account, fen, by_id))
     return lines
@@ -138,9 +140,7 @@ def entries(book: Book) -> list[Entry]:
 
 def _entry(book: Book, account: Account, fen: int, reports: Mapping[UUID, ReportFacts]) -> Entry:
     kind, report_id = account
-    if report_id is not None:
-        report = reports[report_id]
-        return Entry(kind, fen, report.bank, report.unit, report_id=report_id)
-    if book.case_id is not None:
+    if report_id is None:
         return Entry(kind, fen, book.bank, book.unit, case_id=book.case_id)
-    return Entry(kind, fen, book.bank, book.unit, report_id=book.reports[0].report_id)
+    report = reports[report_id]
+    return Entry(kind, fen, report.bank, report.unit, report_id=report_id)

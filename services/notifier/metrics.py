@@ -30,6 +30,12 @@ class Metrics(RuntimeMetrics):
             ["unit", "how"],
             registry=self.registry,
         )
+        self.rejudged = Counter(
+            "lanjie_case_reports_rejudged_total",
+            "Those of them that were judged again to become alerts: what do later facts bring up?",
+            ["unit", "how"],
+            registry=self.registry,
+        )
         self.acknowledgements = Counter(
             "lanjie_acknowledgements_total",
             "Cases taken on: who is in time?",

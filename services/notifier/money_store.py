@@ -227,8 +227,7 @@ def _stop_facts(row: Row) -> StopFacts:
 def _accounts(rows: Sequence[Row]) -> Counter[Account]:
     booked: Counter[Account] = Counter()
     for row in rows:
-        kind = Kind(row["kind"])
-        booked[kind, row["report_id"] if kind is Kind.AVERTED else None] += row["fen"]
+        booked[Kind(row["kind"]), row["report_id"]] += row["fen"]
     return booked
 
 

@@ -1,4 +1,4 @@
-"""notifier's SQL for cases and the reports in them: one query a function, sets in, sets out."""
+"""notifier's SQL for cases and their timelines: one query a function, sets in, sets out."""
 
 import json
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.notifier.case import Case, Entry, Placed
-from shared.events import CaseStatus, Finding, Level, VerdictReached
+from services.notifier.case import Case, Entry
+from shared.events import CaseStatus, Finding
 from shared.outbox import new_id
 from shared.postgres import Connection, Row
 
@@ -31,38 +31,23 @@ def case_of(row: Row) -> Case:
     return Case(**values)
 
 
-async def insert_reports(
-    connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
-) -> set[UUID]:
-    """Insert the reports that are new; return their ids. Alerts keep their verdict, for orders to come."""
-    rows = await connection.fetch(
-        """
-        insert into report (id, bank, branch, unit, level, score, amount_fen, filed_at, verdict)
-        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::bigint[],
-                             $8::timestamptz[], $9::bytea[])
-        order by 1 on conflict do nothing returning id
-        """,
-        [verdict.report.report_id for verdict in verdicts],
-        [verdict.report.bank for verdict in verdicts],
-        [verdict.report.branch for verdict in verdicts],
-        [units[verdict.report.branch][0] for verdict in verdicts],
-        [verdict.level.value for verdict in verdicts],
-        [verdict.score for verdict in verdicts],
-        [verdict.report.amount_fen for verdict in verdicts],
-        [verdict.report.filed_at for verdict in verdicts],
-        [verdict.model_dump_json().encode() if verdict.level is Level.ALERT else None for verdict in verdicts],
-    )
-    return {row["id"] for row in rows}
+async def cases_on(connection: Connection, payee_tokens: Sequence[str], report_ids: Sequence[UUID]) -> list[Case]:
+    """Lock and return the cases that are not closed on these accounts, and those that these reports are in.
 
-
-async def open_cases(connection: Connection, payee_tokens: Sequence[str]) -> list[Case]:
-    """Lock and return the cases that are not closed on these accounts."""
+    Together, in one order: one kind after the other, two callers would deadlock. One that was closed
+    meanwhile comes back as closed.
+    """
     rows = await connection.fetch(
         f"""
         select {CASE_FIELDS} from fraud_case
-        where payee_token = any($1::text[]) and status <> 'closed' order by id for update
+        where id in (
+            select id from fraud_case where payee_token = any($1::text[]) and status <> 'closed'
+            union select case_id from report where id = any($2::uuid[])
+        )
+        order by id for update
         """,  # noqa: S608 - constant field list
         list(payee_tokens),
+        list(report_ids),
     )
     return [case_of(row) for row in rows]
 
@@ -155,27 +140,6 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
     )
 
 
-async def put_into_cases(connection: Connection, placed: Sequence[Placed], units: dict[str, tuple[str, str]]) -> None:
-    """Write which case each report is in, and which units see it for that."""
-    await connection.execute(
-        """
-        update report r set case_id = u.case_id from unnest($1::uuid[], $2::uuid[]) as u (id, case_id)
-        where r.id = u.id
-        """,
-        [one.verdict.report.report_id for one in placed],
-        [one.case_id for one in placed],
-    )
-    await connection.execute(
-        """
-        insert into case_unit (case_id, unit, path)
-        select distinct * from unnest($1::uuid[], $2::text[], $3::text[]) on conflict do nothing
-        """,
-        [one.case_id for one in placed],
-        [one.unit for one in placed],
-        [units[one.verdict.report.branch][1] for one in placed],
-    )
-
-
 async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
     """Add lines to timelines, each event's line once; return the cases that have a new one."""
     rows = await connection.fetch(
@@ -201,25 +165,6 @@ async def tell(connection: Connection, entries: Sequence[Entry]) -> None:
     await connection.execute("update fraud_case set changed_at = now() where id = any($1::uuid[])", list(told))
 
 
-async def reports_in(connection: Connection, case_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-    """Return the reports of cases, oldest first."""
-    rows = await connection.fetch(
-        "select case_id, id from report where case_id = any($1::uuid[]) order by filed_at, id", list(case_ids)
-    )
-    found: dict[UUID, list[UUID]] = {}
-    for row in rows:
-        found.setdefault(row["case_id"], []).append(row["id"])
-    return found
-
-
-async def reports_in_cases(connection: Connection, report_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the reports that are in a case."""
-    rows = await connection.fetch(
-        "select id from report where id = any($1::uuid[]) and case_id is not null", list(report_ids)
-    )
-    return {row["id"] for row in rows}
-
-
 async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:
     """Return the cases that reports are in."""
     rows = await connection.fetch(
@@ -230,16 +175,3 @@ async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -
         list(report_ids),
     )
     return [case_of(row) for row in rows]
-
-
-async def sealed_reports(connection: Connection, case_id: UUID, path: str = "/") -> list[VerdictReached]:
-    """Return the verdicts of a case with their sealed reports, oldest first; only those of a subtree's units."""
-    rows = await connection.fetch(
-        """
-        select r.verdict from report r join unit u on u.code = r.unit
-        where r.case_id = $1 and r.verdict is not null and starts_with(u.path, $2) order by r.filed_at, r.id
-        """,
-        case_id,
-        path,
-    )
-    return [VerdictReached.model_validate_json(row["verdict"]) for row in rows]

@@ -1,6 +1,7 @@
 """The words of a case's timeline, as officers read them: masked facts only. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from typing import Final
 from uuid import UUID
 
 from services.notifier.case import MACHINE, Case, Entry
@@ -12,6 +13,7 @@ from shared.events import (
     Finding,
     OrderKind,
     OrderStatus,
+    VerdictReached,
 )
 from shared.money import yuan
 
@@ -21,6 +23,19 @@ OUTCOMES = {
     DispositionOutcome.ALREADY_SENT: "款项已经转出",
 }
 FINDINGS = {Finding.CONFIRMED: "属实，系电信网络诈骗", Finding.UNFOUNDED: "不属实，已排除诈骗"}
+BEIJING: Final = timezone(timedelta(hours=8))
+MOST_REASONS: Final = 3
+
+
+def judged_again(case_id: UUID, verdict: VerdictReached, now: datetime) -> Entry:
+    """Tell that a later fact made a report an alert, or a graver one: when it was filed, when judged again, why."""
+    report = verdict.report
+    reasons = [finding.why for finding in verdict.findings if finding.weight >= 0][:MOST_REASONS]
+    text = (
+        f"再次研判：{report.branch} {_clock(report.filed_at)} 提交的报告，{_clock(verdict.judged_at)} "
+        f"再次研判为预警，评分 {verdict.score}，依据：{'；'.join(reasons)}"
+    )
+    return Entry(case_id, now, "judged_again", MACHINE, text, told_by=verdict.verdict_id)
 
 
 def visit_ended(
@@ -75,3 +90,7 @@ def closed(after: Case, finding: Finding, officer: str, now: datetime) -> Entry:
 
 def _by(officer: str) -> str:
     return f"officer:{officer}"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"

@@ -1,43 +1,95 @@
 """rules, the judge: wiring only. It has no door, but health and metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from services.rules import consumers
+from services.rules import consumers, handlers, upkeep
+from services.rules.handlers import Court
 from services.rules.metrics import Metrics
-from shared.chain import Chain, joined
-from shared.events import OUTCOMES, REPORTS
+from services.rules.packs import Packs
+from shared.chain import Chain, Handle, joined
+from shared.events import DISPOSITIONS, OUTCOMES, REPORTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
+from shared.postgres import Pool
 from shared.settings import Settings
+from shared.tasks import forever
+
+LISTS_EVERY_SECONDS = 1.0
+UPKEEP_EVERY_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the service is made of while it runs."""
+
+    chain: Chain | None = None
+    packs: Packs | None = None
+
+    def runtime(self) -> Runtime:
+        """Return what health and metrics look at."""
+        assert self.chain, "the service has started"
+        return Runtime(self.chain.pool, self.chain.consumer)
+
+    def needs(self) -> dict[str, str]:
+        """Say whether there are rules to judge by."""
+        return {"rule_pack": "ok" if self.packs and self.packs.now else "none published"}
 
 
 def build(settings: Settings) -> FastAPI:
     """Build the application."""
     metrics = Metrics()
-    chains: list[Chain] = []
+    parts = Parts()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        narrative = settings.narrative()
-        async with joined(
-            settings,
-            "rules",
-            (REPORTS, OUTCOMES),
-            lambda pool: consumers.handling(pool, narrative, metrics),
-            metrics.parked.inc,
-        ) as chain:
-            chains.append(chain)
+        async with AsyncExitStack() as stack:
+            await _start(stack, settings, metrics, parts)
             yield
+
+    async def refresh() -> None:
+        await metrics.refresh(parts.runtime())
+        if parts.packs:
+            metrics.show_packs(parts.packs.now, parts.packs.refused)
 
     app = FastAPI(title="lanjie rules", version="1", lifespan=lifespan, openapi_url=None)
     install_refusals(app)
-    operations = Operations(
-        registry=metrics.registry,
-        runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),
-        refresh=lambda: metrics.refresh(Runtime(chains[0].pool, chains[0].consumer)),
-    )
+    operations = Operations(registry=metrics.registry, runtime=parts.runtime, refresh=refresh, needs=parts.needs)
     app.router.routes.extend(operations.routes)
     return app
+
+
+async def _start(stack: AsyncExitStack, settings: Settings, metrics: Metrics, parts: Parts) -> None:
+    narrative = settings.narrative()
+
+    def handling(pool: Pool) -> Handle:
+        parts.packs = Packs(pool)
+        parts.packs.start()
+        return consumers.handling(pool, parts.packs, narrative, metrics)
+
+    topics = (REPORTS, OUTCOMES, DISPOSITIONS)
+    chain = await stack.enter_async_context(joined(settings, "rules", topics, handling, metrics.parked.inc))
+    parts.chain = chain
+    packs = parts.packs
+    assert packs, "the handler was made"
+    stack.push_async_callback(packs.stop)
+
+    async def apply_entries() -> None:
+        court = Court(await packs.in_force(), narrative, datetime.now(UTC))
+        taken = await handlers.apply_entries(chain.pool, court)
+        metrics.count(taken)
+        chain.relay.publish_soon(taken.rows)
+        await asyncio.sleep(LISTS_EVERY_SECONDS)
+
+    async def keep_up() -> None:
+        await upkeep.keep_up(chain.pool, datetime.now(UTC))
+        await asyncio.sleep(UPKEEP_EVERY_SECONDS)
+
+    for step in (apply_entries, keep_up):
+        task = asyncio.create_task(forever(step))
+        stack.callback(task.cancel)

@@ -3,13 +3,25 @@
 import typer
 
 from services.rules.app import build
+from services.rules.commands import history, lists, packs
 from shared.command import Database, run
 from shared.http import serve
 from shared.observe import configure_logging
 from shared.postgres import migrate
 from shared.settings import Settings
 
-commands = typer.Typer(help="The judge.", no_args_is_help=True)
+commands = typer.Typer(help="The judge, its rule packs and its lists.", no_args_is_help=True)
+commands.command("check")(packs.check)
+commands.command("diff")(packs.diff)
+commands.command("publish")(packs.publish)
+commands.command("rollback")(packs.rollback)
+commands.command("list")(packs.list_)
+commands.command("show")(packs.show)
+commands.command("names")(packs.names)
+commands.command("explain")(history.explain)
+commands.command("backtest")(history.backtest)
+commands.command("shadow")(history.shadow)
+commands.add_typer(lists.commands, name="lists")
 
 
 @commands.command("serve")

@@ -1,41 +1,48 @@
-"""What rules hears: reports and outcomes."""
+"""What rules hears: reports, how visits ended, and what the police found."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from services.rules import handlers
+from services.rules.handlers import Court, Taken
 from services.rules.metrics import Metrics
+from services.rules.packs import Packs
 from shared.chain import Handle
-from shared.events import OutcomeDecided, ReportFiled, VerdictReached
+from shared.events import DispositionRecorded, Event, OutcomeDecided, ReportFiled, VerdictTaken
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from shared.privacy import Seal
 from shared.records import Received
 
+E = TypeVar("E", bound=Event)
 
-def handling(pool: Pool, narrative: Seal, metrics: Metrics) -> Handle:
-    """Return the batch handler. Outcomes come first: the next report is judged by them."""
+
+def handling(pool: Pool, packs: Packs, narrative: Seal, metrics: Metrics) -> Handle:
+    """Return the batch handler. What became of earlier reports comes first: the next are judged by it."""
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
+        court = Court(await packs.in_force(), narrative, datetime.now(UTC))
         rows: list[Outgoing] = []
-        if outcomes := [received.event for received in batch if isinstance(received.event, OutcomeDecided)]:
-            rows += await handlers.apply_outcomes(pool, outcomes, datetime.now(UTC))
+        if taken := _of(batch, VerdictTaken):
+            await handlers.end_obligations(pool, [event.verdict_id for event in taken])
+        if ended := _of(batch, DispositionRecorded):
+            await handlers.record_dispositions(pool, ended)
+        if outcomes := _of(batch, OutcomeDecided):
+            rows += _counted(metrics, await handlers.apply_outcomes(pool, court, outcomes))
             metrics.outcomes.inc(len(outcomes))
         reports = [(one.event, one.traceparent) for one in batch if isinstance(one.event, ReportFiled)]
         if reports:
-            verdicts, said = await handlers.judge_reports(pool, narrative, reports, datetime.now(UTC))
-            rows += said
-            _count(metrics, verdicts)
+            rows += _counted(metrics, await handlers.judge_reports(pool, court, reports))
         return rows
 
     return handle
 
 
-def _count(metrics: Metrics, verdicts: Sequence[VerdictReached]) -> None:
-    if verdicts:
-        metrics.batch.observe(len(verdicts))
-    for verdict in verdicts:
-        metrics.verdicts.labels(verdict.level.value, verdict.scam_type or "none").inc()
-        metrics.stage.observe(max(0.0, (verdict.judged_at - verdict.report.filed_at).total_seconds()))
-        for finding in verdict.findings:
-            metrics.hits.labels(finding.rule).inc()
+def _of(batch: Sequence[Received], kind: type[E]) -> list[E]:
+    return [received.event for received in batch if isinstance(received.event, kind)]
+
+
+def _counted(metrics: Metrics, taken: Taken) -> Sequence[Outgoing]:
+    metrics.count(taken)
+    return taken.rows

@@ -1,16 +1,25 @@
 """rules' use cases: one function each, one transaction each, for a whole batch at a time."""
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.rules import builtin, store
-from services.rules.features import Branch, Judged, facts
-from services.rules.pack import evaluate
-from services.rules.verdict import Verdict, decide
-from shared.events import OutcomeApplied, OutcomeDecided, ReportFiled, VerdictReached
-from shared.outbox import Outgoing, keep, new_id, outgoing
+from services.rules import branch_store, list_store, outcome_store, past_store, store
+from services.rules.batch import Batch
+from services.rules.judging import InForce, Reached, reach, visit_of
+from services.rules.locks import lock_payees
+from services.rules.store import LEVELS, Judged
+from shared.events import (
+    DispositionRecorded,
+    Finding,
+    Level,
+    OutcomeApplied,
+    OutcomeDecided,
+    ReportFiled,
+    VerdictReached,
+)
+from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.privacy import Seal
 
@@ -18,90 +27,166 @@ Traced = tuple[ReportFiled, str]
 """A report and the trace it belongs to."""
 
 
-async def judge_reports(
-    pool: Pool, narrative: Seal, reports: Sequence[Traced], now: datetime
-) -> tuple[list[VerdictReached], list[Outgoing]]:
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What judging needs: the packs in force, the key to what tellers wrote, and the clock."""
+
+    packs: InForce
+    narrative: Seal
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a batch led to: fresh verdicts, verdicts on earlier reports, and all events to publish."""
+
+    fresh: Sequence[Judged] = ()
+    again: Sequence[Judged] = ()
+    rows: Sequence[Outgoing] = ()
+
+
+async def judge_reports(pool: Pool, court: Court, reports: Sequence[Traced]) -> Taken:
     """Judge the reports that are new; answer those judged before with the verdict they have.
 
-    Returns the fresh verdicts and all events to publish. Raises `SealBrokenError` for a narrative that
-    cannot be opened.
+    An alert makes more known of its payee, so that payee's reports of the last while are judged again.
+    Raises `SealBrokenError` for a narrative that cannot be opened.
     """
     by_id = {report.report_id: (report, trace) for report, trace in reports}
     async with pool.acquire() as connection, connection.transaction():
+        await lock_payees(connection, [report.payee_token for report, _ in by_id.values()], exclusive=False)
         fresh = await store.insert_sightings(connection, [report for report, _ in by_id.values()])
-        new = [traced for report_id, traced in by_id.items() if report_id in fresh]
-        verdicts, rows = await _judge(connection, narrative, sorted(new, key=_by_filing), now) if new else ([], [])
-        again = await store.verdicts_of(connection, [report_id for report_id in by_id if report_id not in fresh])
-        repeated = [_again(row["id"], by_id[row["report_id"]][0], row["event"], row["traceparent"]) for row in again]
-        await keep(connection, repeated)
-    return verdicts, rows + repeated
-
-
-async def _judge(
-    connection: Connection, narrative: Seal, new: Sequence[Traced], now: datetime
-) -> tuple[list[VerdictReached], list[Outgoing]]:
-    """Judge reports whose sightings are stored, one after the other, and store the verdicts together."""
-    reports = [report for report, _ in new]
-    known = await store.pasts(connection, reports)
-    tempo = await store.branches(connection, reports)
-    verdicts, rows = [], []
-    judged = Judged()
-    for report, trace in new:
-        payee, payer = judged.added_to(*known[report.report_id], report)
-        branch = tempo.get(report.report_id, Branch())
-        looked_at = facts(report, _text(report, narrative), payee, payer, branch)
-        verdict = _event(report, decide(evaluate(looked_at, builtin.RULES)), now)
-        judged.remember(report, verdict.level)
-        verdicts.append(verdict)
-        rows.append(outgoing(verdict, verdict.verdict_id, traceparent=trace))
-    await store.insert_verdicts(connection, verdicts, rows)
-    await keep(connection, rows)
-    await store.count_branches(connection, reports)
-    return verdicts, rows
+        new = sorted((traced for report_id, traced in by_id.items() if report_id in fresh), key=_by_filing)
+        judged = await _judge(connection, court, new) if new else []
+        alerted = {one.event.report.payee_token for one in judged if one.event.level is Level.ALERT}
+        again = await _judge_again(connection, court, alerted)
+        repeated = await _repeat(
+            connection, [report for report_id, (report, _) in by_id.items() if report_id not in fresh]
+        )
+    return Taken(judged, again, [*(one.row for one in (*judged, *again)), *repeated])
 
 
 def _by_filing(traced: Traced) -> tuple[datetime, UUID]:
     return traced[0].filed_at, traced[0].report_id
 
 
-def _text(report: ReportFiled, narrative: Seal) -> str:
-    """Open what the teller wrote: the note and the purpose, one after the other."""
-    opened = json.loads(narrative.open(report.narrative, str(report.report_id)))
-    return f"{opened['purpose']} {opened['note']}"
+async def _judge(connection: Connection, court: Court, new: Sequence[Traced]) -> list[Judged]:
+    """Judge reports whose sightings are stored, one after the other, and store the verdicts together."""
+    reports = [report for report, _ in new]
+    known = await past_store.pasts(connection, reports)
+    listed = await past_store.conditions(connection, reports, court.now)
+    batch = Batch()
+    judged = []
+    for report, trace in new:
+        past = batch.added_to(known[report.report_id], report)
+        reached = reach(report, visit_of(report, court.narrative), past, listed.get(report.report_id, ()), court.packs)
+        batch.remember(report, reached.verdict.level)
+        judged.append(_judged(report, trace, reached, court, version=1))
+    await store.insert_verdicts(connection, judged)
+    await keep(connection, [one.row for one in judged])
+    await branch_store.count_branches(connection, reports)
+    return judged
 
 
-def _event(report: ReportFiled, verdict: Verdict, now: datetime) -> VerdictReached:
-    return VerdictReached(
+def _judged(report: ReportFiled, trace: str, reached: Reached, court: Court, version: int) -> Judged:
+    """Make the event. A second verdict is kept in the outbox until the police's side has it."""
+    live, verdict = court.packs.live, reached.verdict
+    event = VerdictReached(
         verdict_id=new_id(),
-        version=1,
+        version=version,
         level=verdict.level,
         score=verdict.score,
         scam_type=verdict.scam_type,
         findings=verdict.findings,
         advice=verdict.advice,
-        pack=builtin.PACK,
-        judged_at=now,
+        pack=live.label(),
+        pack_hash=live.pack.hash,
+        judged_at=court.now,
         report=report,
+    )
+    row = outgoing(event, event.verdict_id, traceparent=trace, awaits_answer=version > 1)
+    return Judged(
+        event, row, live.version, live.pack.hash, reached.facts, reached.lists, reached.shadow, reached.judgement.failed
     )
 
 
-def _again(verdict_id: UUID, report: ReportFiled, event: bytes, trace: str) -> Outgoing:
-    return Outgoing(verdict_id, VerdictReached.topic, report.key(), VerdictReached.type, event, trace)
+async def _judge_again(connection: Connection, court: Court, payees: Iterable[str]) -> list[Judged]:
+    """Judge the latest reports on payees again by what is known now; keep the verdicts whose level rose."""
+    within = timedelta(minutes=court.packs.live.pack.common.rejudge_within_minutes)
+    payees = sorted(payees)
+    rows = await store.rejudgeable(connection, payees, court.now - within, ()) if payees and within else []
+    if not rows:
+        return []
+    before = [(VerdictReached.model_validate_json(row["event"]), row["traceparent"]) for row in rows]
+    reports = [event.report for event, _ in before]
+    known = await past_store.pasts(connection, reports, as_of=court.now)
+    listed = await past_store.conditions(connection, reports, court.now)
+    judged = []
+    for event, trace in before:
+        report = event.report
+        visit, listings = visit_of(report, court.narrative), listed.get(report.report_id, ())
+        reached = reach(report, visit, known[report.report_id], listings, court.packs)
+        if LEVELS[reached.verdict.level] > LEVELS[event.level]:
+            judged.append(_judged(report, trace, reached, court, version=event.version + 1))
+    await store.insert_verdicts(connection, judged)
+    await keep(connection, [one.row for one in judged])
+    return judged
 
 
-async def apply_outcomes(pool: Pool, outcomes: Sequence[OutcomeDecided], now: datetime) -> list[Outgoing]:
-    """Let the police's findings count from the next report on; answer each, also the second time."""
-    by_id = {outcome.outcome_id: outcome for outcome in outcomes}
+async def _repeat(connection: Connection, reports: Sequence[ReportFiled]) -> list[Outgoing]:
+    """Say again what was said of reports that were judged before."""
+    if not reports:
+        return []
+    keys = {report.report_id: report.key() for report in reports}
     rows = [
-        outgoing(
-            OutcomeApplied(
-                outcome_id=outcome.outcome_id, case_id=outcome.case_id, payee_token=outcome.payee_token, applied_at=now
-            ),
-            outcome.outcome_id,
+        Outgoing(
+            row["id"],
+            VerdictReached.topic,
+            keys[row["report_id"]],
+            VerdictReached.type,
+            row["event"],
+            row["traceparent"],
         )
-        for outcome in by_id.values()
+        for row in await store.latest_verdicts(connection, reports)
     ]
-    async with pool.acquire() as connection, connection.transaction():
-        await store.apply_outcomes(connection, by_id)
-        await keep(connection, rows)
+    await keep(connection, rows)
     return rows
+
+
+async def apply_outcomes(pool: Pool, court: Court, outcomes: Sequence[OutcomeDecided]) -> Taken:
+    """Let the police's findings count from now on, also for the latest reports; answer each, also the second time."""
+    by_id = {outcome.outcome_id: outcome for outcome in outcomes}
+    confirmed = {one.payee_token for one in by_id.values() if one.finding is Finding.CONFIRMED}
+    lasting = timedelta(days=court.packs.live.pack.common.confirmed_for_days)
+    rows = [outgoing(_applied(outcome, court.now), outcome.outcome_id) for outcome in by_id.values()]
+    async with pool.acquire() as connection, connection.transaction():
+        await outcome_store.apply_outcomes(connection, list(by_id.values()), lasting)
+        await keep(connection, rows)
+        again = await _judge_again(connection, court, confirmed)
+    return Taken(again=again, rows=[*rows, *(one.row for one in again)])
+
+
+def _applied(outcome: OutcomeDecided, now: datetime) -> OutcomeApplied:
+    return OutcomeApplied(
+        outcome_id=outcome.outcome_id, case_id=outcome.case_id, payee_token=outcome.payee_token, applied_at=now
+    )
+
+
+async def record_dispositions(pool: Pool, events: Sequence[DispositionRecorded]) -> None:
+    """Remember how visits ended."""
+    async with pool.acquire() as connection, connection.transaction():
+        await outcome_store.record_dispositions(connection, events)
+
+
+async def end_obligations(pool: Pool, verdict_ids: Sequence[UUID]) -> None:
+    """The police's side has these verdicts."""
+    async with pool.acquire() as connection:
+        await answered(connection, verdict_ids)
+
+
+async def apply_entries(pool: Pool, court: Court) -> Taken:
+    """Judge the latest reports again on payees that analysts put on a list since the last time."""
+    async with pool.acquire() as connection, connection.transaction():
+        payees = await list_store.newly_blocked(connection)
+        await lock_payees(connection, payees, exclusive=True)
+        again = await _judge_again(connection, court, payees)
+    return Taken(again=again, rows=[one.row for one in again])

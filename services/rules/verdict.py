@@ -1,9 +1,8 @@
 """The verdict: how findings add up. Pure: no clock, no I/O.
 
-Weights are points. Independent evidence adds up, honest explanations take away, and the sum is cut to
-0–100. An honest explanation outweighs small signs, never a sign that asks for caution by itself: such an
-explanation does not count, and is not shown. A rule weighs less than the alert threshold unless it is
-meant to make an alert alone.
+A weight is a weight of evidence in decibans: ten times the decimal logarithm of how much likelier the
+finding is in a scam than in an honest visit. Independent evidence adds up (Bayes' rule in logarithms), and
+the sum with the pack's prior is the logarithm of the odds, so the score is a probability in percent.
 """
 
 from collections import Counter
@@ -11,11 +10,33 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.rules.conditions import Condition, ConditionKind
 from shared.events import Advice, Level, RuleFinding
 
-ALERT_FROM: Final = 60
-CAUTION_FROM: Final = 30
 HIGHEST: Final = 100
+MOST_POINTS: Final = 100
+"""Beyond this a score does not change any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A pack's prior in points, the scores its levels begin at, and what is advised at each level anyway."""
+
+    prior: int
+    alert_from: int
+    caution_from: int
+    advice: dict[Level, Advice]
+
+    def score(self, points: int) -> int:
+        """Return the probability of a scam in percent after so many points of evidence."""
+        decibans = max(-MOST_POINTS, min(MOST_POINTS, self.prior + points))
+        return round(HIGHEST / (1 + 10 ** (-decibans / 10)))
+
+    def level(self, score: int) -> Level:
+        """Return the level a score stands for."""
+        if score >= self.alert_from:
+            return Level.ALERT
+        return Level.CAUTION if score >= self.caution_from else Level.CLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +52,47 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided of one report."""
+    """What was decided of one report. `condition` is the list entry that had the last word."""
 
     level: Level
     score: int
     scam_type: str | None
     findings: tuple[RuleFinding, ...]
     advice: Advice
+    condition: Condition | None = None
 
 
-def decide(findings: Sequence[Finding]) -> Verdict:
-    """Add up the findings. The heaviest come first, in the findings and in the advice."""
-    grave = any(finding.weight >= CAUTION_FROM for finding in findings)
-    counted = [finding for finding in findings if finding.weight > 0 or not grave]
-    ordered = sorted(counted, key=lambda finding: (-finding.weight, finding.rule))
-    score = max(0, min(HIGHEST, sum(finding.weight for finding in ordered)))
-    level = level_of(score)
+def decide(findings: Sequence[Finding], scale: Scale, condition: Condition | None = None) -> Verdict:
+    """Add up the findings; a condition has the last word. The heaviest come first, in findings and advice."""
+    ordered = sorted(findings, key=lambda finding: (-finding.weight, finding.rule))
+    score = _bounded(scale.score(sum(finding.weight for finding in ordered)), scale, condition)
+    level = scale.level(score)
     speaking = [finding for finding in ordered if finding.weight > 0] if level is not Level.CLEAR else []
+    said = [_last_word(condition)] if condition else []
     return Verdict(
         level=level,
         score=score,
-        scam_type=_likeliest(speaking),
-        findings=tuple(RuleFinding(rule=f.rule, weight=f.weight, why=f.why) for f in ordered),
-        advice=_joined(GENERAL[level], speaking),
+        scam_type=_likeliest(speaking) or (condition.scam_type if condition and level is Level.ALERT else None),
+        findings=(*said, *(RuleFinding(rule=f.rule, weight=f.weight, why=f.why) for f in ordered)),
+        advice=_joined(scale.advice[level], speaking),
+        condition=condition,
     )
 
 
-def level_of(score: int) -> Level:
-    """Return the level a score stands for."""
-    if score >= ALERT_FROM:
-        return Level.ALERT
-    return Level.CAUTION if score >= CAUTION_FROM else Level.CLEAR
+def _bounded(score: int, scale: Scale, condition: Condition | None) -> int:
+    if condition is None:
+        return score
+    if condition.kind is ConditionKind.OVERRIDE:
+        return min(score, scale.alert_from - 1)
+    return max(score, scale.alert_from)
+
+
+def _last_word(condition: Condition) -> RuleFinding:
+    account = "收款账户" if condition.subject == "payee" else "付款账户"
+    listed = "在信任名单" if condition.kind is ConditionKind.OVERRIDE else "在关注名单"
+    return RuleFinding(
+        rule=f"list-{condition.kind.value.replace('_', '-')}", weight=0, why=f"{account}{listed}：{condition.reason}"
+    )
 
 
 def _likeliest(findings: Iterable[Finding]) -> str | None:
@@ -80,18 +111,3 @@ def _joined(general: Advice, findings: Iterable[Finding]) -> Advice:
         say=tuple(dict.fromkeys(line for advice in advices for line in advice.say)),
         do=tuple(dict.fromkeys(line for advice in advices for line in advice.do)),
     )
-
-
-GENERAL: Final = {
-    Level.CLEAR: Advice(ask=(), say=(), do=("按正常流程办理。",)),
-    Level.CAUTION: Advice(
-        ask=("您和收款人是什么关系？这笔钱作什么用？",),
-        say=("为了您的资金安全，我们再核对一下，不会耽误太久。",),
-        do=("请大堂经理到场，核实清楚后再办理。",),
-    ),
-    Level.ALERT: Advice(
-        ask=("是谁让您来转这笔钱的？现在是不是有人在电话里教您怎么说？",),
-        say=("这笔转账很像诈骗，钱一转出去就很难追回，请先等一等，民警马上和您联系。",),
-        do=("暂缓办理，请客户到安静处坐下，挂断电话。", "留意接听辖区派出所来电，报告网点负责人。"),
-    ),
-}

@@ -73,6 +73,7 @@ async def test_a_report_without_a_verdict_is_shown_as_received(shared: Door) -> 
         "id": report_id,
         "bank_reference": body["bank_reference"],
         "status": "received",
+        "version": None,
         "level": None,
         "score": None,
         "scam_type": None,

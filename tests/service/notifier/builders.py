@@ -14,7 +14,7 @@ import asyncpg
 
 from services.notifier import handlers
 from services.notifier.clock import Deadlines
-from services.notifier.handlers import Taken
+from services.notifier.verdicts import Taken, take_verdicts
 from shared.events import (
     AccountType,
     Advice,
@@ -77,6 +77,26 @@ def a_verdict(
         pack="test",
         judged_at=now(),
         report=a_report_filed(account, branch, amount_fen, filed_at or now()),
+    )
+
+
+def judged_again(
+    verdict: VerdictReached, level: Level = Level.ALERT, version: int = 2, score: int = 97
+) -> VerdictReached:
+    """What the rules say of the same report when a later fact has changed their mind."""
+    return verdict.model_copy(
+        update={
+            "verdict_id": new_id(),
+            "version": version,
+            "level": level,
+            "score": score,
+            "findings": (
+                RuleFinding(rule="confirmed_payee", weight=90, why="收款账户已被核实涉诈"),
+                RuleFinding(rule="safe_account", weight=12, why="提到安全账户"),
+                RuleFinding(rule="known_payee", weight=-5, why="曾向该收款人转账"),
+            ),
+            "judged_at": now(),
+        }
     )
 
 
@@ -184,7 +204,7 @@ async def money(pool: Pool) -> Counter[str]:
 
 async def take(pool: Pool, *verdicts: VerdictReached) -> Taken:
     """Let notifier hear verdicts in one batch."""
-    return await handlers.take_verdicts(pool, IDENTITY, Deadlines(), verdicts, now())
+    return await take_verdicts(pool, IDENTITY, Deadlines(), verdicts, now())
 
 
 async def count(pool: Pool, *dispositions: DispositionRecorded) -> list[Outgoing]:

@@ -1,7 +1,7 @@
 """A case per payee account: what opens one, what joins it, what a repetition does."""
 
-from services.notifier import handlers
 from services.notifier.clock import Deadlines
+from services.notifier.verdicts import take_verdicts
 from shared.events import CaseChanged, CaseStatus, Level, ReportsCounted
 from shared.postgres import Pool
 from tests.parts import IDENTITY, Door
@@ -24,7 +24,7 @@ async def test_the_first_alert_on_an_account_opens_a_case(notifier: Door) -> Non
 
 async def test_the_deadline_to_acknowledge_runs_from_the_opening(pool: Pool) -> None:
     opened_at = now()
-    await handlers.take_verdicts(pool, IDENTITY, Deadlines(), [a_verdict()], opened_at)
+    await take_verdicts(pool, IDENTITY, Deadlines(), [a_verdict()], opened_at)
     row = await pool.fetchrow("select opened_at, acknowledge_by from fraud_case")
     assert row is not None
     assert row["opened_at"] == opened_at

@@ -1,6 +1,7 @@
 """What notifier hears of a batch of records: each kind to its use case, counted, announced, answered."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from tests.service.notifier.builders import (
     a_success,
     a_verdict,
     an_account,
+    judged_again,
     now,
     said,
 )
@@ -62,6 +64,7 @@ async def test_a_mixed_batch_is_taken_counted_and_answered(shared_notifier: Door
     rows = await ears.hear(alert, a_disposition(alert), quiet, joins)
     assert len(said(rows, CaseChanged)) == len(said(rows, DispositionCounted)) == len(said(rows, ReportsCounted)) == 1
     assert ears.announced == 1
+    assert ears.counted("lanjie_case_reports_rejudged_total", unit="SZ-LH-CZ", how="opened") == 0
     assert ears.counted("lanjie_reports_counted_total", level="alert") == 2
     assert ears.counted("lanjie_reports_counted_total", level="caution") == 1
     for how in ("opened", "joined"):
@@ -76,6 +79,25 @@ async def test_a_repeated_batch_announces_and_counts_nothing_again(shared_notifi
     assert len(said(rows, CaseChanged)) == 1
     assert ears.announced == 1
     assert ears.counted("lanjie_reports_counted_total", level="alert") == 1
+
+
+async def test_a_report_that_is_judged_again_is_counted_apart_and_spoils_no_clock(shared_notifier: Door) -> None:
+    ears, account = Ears(shared_notifier), an_account()
+    first, other = (a_verdict(account, level=Level.CAUTION, filed_at=now() - timedelta(minutes=50)) for _ in range(2))
+    await ears.hear(first, other)
+    again = judged_again(first)
+    for _ in range(2):
+        await ears.hear(again)
+    await ears.hear(judged_again(other))
+    assert ears.announced == 2
+    assert ears.counted("lanjie_reports_counted_total", level="caution") == 2
+    assert ears.counted("lanjie_reports_counted_total", level="alert") == 0
+    for how in ("opened", "joined"):
+        assert ears.counted("lanjie_case_reports_total", unit="SZ-LH-CZ", how=how) == 1
+        assert ears.counted("lanjie_case_reports_rejudged_total", unit="SZ-LH-CZ", how=how) == 1
+    assert ears.counted("lanjie_stage_seconds_count", stage="accepted_to_alert") == 0
+    assert ears.counted("lanjie_stage_seconds_count", stage="rejudged_to_alert") == 2
+    assert ears.counted("lanjie_stage_seconds_bucket", stage="rejudged_to_alert", le="60.0") == 2
 
 
 async def test_alerts_alone_are_announced(shared_notifier: Door) -> None:

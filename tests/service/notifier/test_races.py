@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.notifier import alert_store, decisions, handlers
-from services.notifier.handlers import Taken
 from services.notifier.people_store import Officer
 from services.notifier.requests import Ordering
 from services.notifier.store import OpenedMeanwhileError
+from services.notifier.verdicts import Taken
 from shared.access import fingerprint
 from shared.errors import Refusal
 from shared.events import DispositionCounted, OrderKind, VerdictReached

@@ -5,117 +5,205 @@ from typing import Any
 
 import pytest
 
-from services.rules.features import Payer
+from shared.events import DispositionOutcome, Finding, Level
 from shared.postgres import Pool
-from tests.service.rules.builders import HINT, NOW, SCAM, a_filed_report, ago, judge, payer_of, rules_of
+from tests.service.rules.builders import (
+    INSTANT,
+    NOTHING_KNOWN,
+    NOW,
+    a_disposition,
+    a_filed_report,
+    ago,
+    an_outcome,
+    dispose,
+    find,
+    known,
+    notable,
+    see,
+)
 
 HERE, ELSEWHERE = "ICBC-SZ-LH-001", "ABC-SZ-LH-001"
-INSTANT = timedelta(microseconds=1)
+WINDOWS = [(timedelta(hours=1), "1h"), (timedelta(days=1), "24h"), (timedelta(days=7), "7d"), (timedelta(30), "30d")]
+CARD, PERSON = {"payer_token": "card"}, {"payer_person_token": "person"}
+BY_EITHER = pytest.mark.parametrize("same", [CARD, PERSON], ids=["by account", "by person"])
 
 
 async def test_nothing_is_known_of_a_customer_never_reported(pool: Pool) -> None:
-    await judge(pool, a_filed_report(SCAM, payer_person_token=None))
-    assert await payer_of(pool, a_filed_report(payer_person_token=None)) == Payer()
+    await see(pool, a_filed_report(payer_person_token=None, branch=ELSEWHERE), level=Level.ALERT)
+    assert await known(pool, a_filed_report(payer_person_token=None)) == {
+        **NOTHING_KNOWN,
+        **{name: value for name, value in (await known(pool, a_filed_report())).items() if name.startswith("branch.")},
+    }
 
 
-async def test_counts_and_sums_by_account_and_by_person_are_exact(pool: Pool) -> None:
-    card, person = {"payer_token": "card"}, {"payer_person_token": "person"}
-    await judge(
+async def test_counts_sums_and_distinct_payees_branches_and_banks_are_exact_in_every_window(pool: Pool) -> None:
+    abc, same = {"bank": "ABC", "branch": ELSEWHERE}, {"payee_token": "same"}
+    await see(
         pool,
-        a_filed_report(HINT, **card, branch=ELSEWHERE, amount_fen=1, filed_at=ago(minutes=10)),
-        a_filed_report(SCAM, **person, branch=ELSEWHERE, amount_fen=20, filed_at=ago(minutes=50)),
-        a_filed_report(SCAM, **card, **person, branch=ELSEWHERE, amount_fen=300, filed_at=ago(hours=5)),
-        a_filed_report(SCAM, **person, branch=HERE, amount_fen=4000, filed_at=ago(hours=20)),
-        a_filed_report(**card, branch=ELSEWHERE, amount_fen=50000, filed_at=ago(hours=23)),
-        a_filed_report(SCAM, **person, branch=ELSEWHERE, amount_fen=600000, filed_at=ago(days=3)),
-        a_filed_report(SCAM, **card, **person, branch=ELSEWHERE, amount_fen=7000000, filed_at=ago(days=8)),
-        a_filed_report(SCAM, branch=ELSEWHERE, amount_fen=80000000),
+        a_filed_report(**CARD, **abc, **same, amount_fen=1_00, filed_at=ago(minutes=10)),
+        a_filed_report(**PERSON, **abc, **same, amount_fen=20_99, filed_at=ago(minutes=50)),
+        a_filed_report(**CARD, **PERSON, **abc, amount_fen=300_01, filed_at=ago(hours=5)),
+        a_filed_report(**PERSON, branch=HERE, amount_fen=4000_00, filed_at=ago(days=3)),
+        a_filed_report(**CARD, branch="ICBC-3", **same, amount_fen=50000_00, filed_at=ago(days=20)),
+        a_filed_report(**CARD, **PERSON, **abc, amount_fen=600000_00, filed_at=ago(days=30)),
+        a_filed_report(**abc, amount_fen=7000000_00, filed_at=ago(minutes=1)),
     )
-    assert await payer_of(pool, a_filed_report(**card, **person, branch=HERE)) == Payer(
-        reports_1h=2, reports_1d=5, reports_7d=6, amount_1d_fen=54_321, suspected_elsewhere_1d=3
-    )
+    assert await notable(pool, a_filed_report(**CARD, **PERSON, payee_token="new"), about="payer") == {
+        "reports_1h": 2,
+        "amount_yuan_1h": 21,
+        "payees_1h": 1,
+        "branches_1h": 1,
+        "banks_1h": 1,
+        "reports_24h": 3,
+        "amount_yuan_24h": 322,
+        "payees_24h": 2,
+        "branches_24h": 1,
+        "banks_24h": 1,
+        "reports_7d": 4,
+        "amount_yuan_7d": 4322,
+        "payees_7d": 3,
+        "branches_7d": 2,
+        "banks_7d": 2,
+        "reports_30d": 5,
+        "amount_yuan_30d": 54322,
+        "payees_30d": 3,
+        "branches_30d": 3,
+        "banks_30d": 2,
+        "largest_yuan_30d": 50000,
+        "median_yuan_30d": 300,
+    }
 
 
 async def test_an_organisation_without_a_person_is_known_by_its_account_only(pool: Pool) -> None:
     firm: dict[str, Any] = {"payer_person_token": None, "payer_age": None}
-    await judge(pool, *(a_filed_report(payer_token=f"firm-{place}", **firm) for place in range(3)))
-    assert (await payer_of(pool, a_filed_report(payer_token="firm-0", **firm, filed_at=NOW + INSTANT))).reports_7d == 1
+    await see(pool, *(a_filed_report(payer_token=f"firm-{place}", **firm) for place in range(3)))
+    facts = await known(pool, a_filed_report(payer_token="firm-0", **firm, filed_at=NOW + INSTANT))
+    assert facts["payer.reports_7d"] == 1
 
 
-@pytest.mark.parametrize(
-    ("window", "name"),
-    [
-        (timedelta(hours=1), "reports_1h"),
-        (timedelta(days=1), "reports_1d"),
-        (timedelta(days=7), "reports_7d"),
-        (timedelta(days=1), "suspected_elsewhere_1d"),
-    ],
-)
-@pytest.mark.parametrize("known_by", ["payer_token", "payer_person_token"])
-async def test_a_window_is_open_at_its_far_end(pool: Pool, window: timedelta, name: str, known_by: str) -> None:
-    same: dict[str, Any] = {known_by: "same"}
+@pytest.mark.parametrize(("window", "suffix"), WINDOWS)
+@BY_EITHER
+async def test_a_window_is_open_at_its_far_end(
+    pool: Pool, window: timedelta, suffix: str, same: dict[str, Any]
+) -> None:
     report = a_filed_report(**same)
-    await judge(pool, a_filed_report(SCAM, **same, branch=ELSEWHERE, filed_at=NOW - window))
-    assert getattr(await payer_of(pool, report), name) == 0
-    await judge(pool, a_filed_report(SCAM, **same, branch=ELSEWHERE, filed_at=NOW - window + INSTANT))
-    assert getattr(await payer_of(pool, report), name) == 1
+    names = [f"payer.{what}_{suffix}" for what in ("reports", "payees", "branches", "banks")]
+    await see(pool, a_filed_report(**same, filed_at=NOW - window))
+    assert [(await known(pool, report))[name] for name in names] == [0] * 4
+    await see(pool, a_filed_report(**same, filed_at=NOW - window + INSTANT))
+    assert [(await known(pool, report))[name] for name in names] == [1] * 4
 
 
 async def test_reports_filed_later_are_not_looked_at(pool: Pool) -> None:
-    await judge(pool, a_filed_report(SCAM, payer_token="c", branch=ELSEWHERE, filed_at=NOW + INSTANT))
-    assert await payer_of(pool, a_filed_report(payer_token="c")) == Payer()
+    await see(pool, a_filed_report(**CARD, branch=ELSEWHERE, filed_at=NOW + INSTANT), level=Level.ALERT)
+    assert await notable(pool, a_filed_report(**CARD), about="payer") == {}
 
 
 async def test_counts_stop_at_the_latest_hundred_by_account_and_person_together(pool: Pool) -> None:
-    by_card = [a_filed_report(payer_token="c", amount_fen=1, filed_at=ago(seconds=2 * n + 1)) for n in range(80)]
-    by_person = [
-        a_filed_report(payer_person_token="p", amount_fen=100, filed_at=ago(seconds=2 * n + 2)) for n in range(80)
-    ]
-    await judge(pool, *by_card, *by_person)
-    known = await payer_of(pool, a_filed_report(payer_token="c", payer_person_token="p"))
-    assert (known.reports_1h, known.reports_7d) == (100, 100)
-    assert known.amount_1d_fen == 50 * 1 + 50 * 100
+    by_card = [a_filed_report(**CARD, amount_fen=100, filed_at=ago(seconds=2 * n + 1)) for n in range(80)]
+    by_person = [a_filed_report(**PERSON, amount_fen=10_000, filed_at=ago(seconds=2 * n + 2)) for n in range(80)]
+    by_both = [a_filed_report(**CARD, **PERSON, filed_at=ago(hours=1, seconds=n)) for n in range(80)]
+    await see(pool, *by_card, *by_person, *by_both)
+    facts = await known(pool, a_filed_report(**CARD, **PERSON))
+    assert (facts["payer.reports_1h"], facts["payer.reports_7d"]) == (100, 100)
+    assert facts["payer.amount_yuan_24h"] == 50 * 1 + 50 * 100
 
 
-@pytest.mark.parametrize("known_by", ["payer_token", "payer_person_token"])
-@pytest.mark.parametrize("together", [True, False])
-async def test_a_customer_who_tries_another_branch_is_recognised(pool: Pool, known_by: str, *, together: bool) -> None:
-    same: dict[str, Any] = {known_by: "same"}
-    first = a_filed_report(SCAM, **same, branch=ELSEWHERE, filed_at=ago(minutes=20))
-    second = a_filed_report(**same, branch=HERE)
-    if together:
-        _, verdict = await judge(pool, first, second)
-    else:
-        await judge(pool, first)
-        [verdict] = await judge(pool, second)
-    assert "在其他网点被判为可疑 1 次" in rules_of(verdict)["payer-tries-again"]
+@pytest.mark.parametrize(("fens", "median"), [([50_00], 50), ([1_00, 9_99], 5), ([1_00, 2_00, 900_00], 2)])
+async def test_the_median_of_earlier_amounts_is_cut_to_yuan(pool: Pool, fens: list[int], median: int) -> None:
+    await see(pool, *(a_filed_report(**CARD, amount_fen=fen, filed_at=ago(days=1)) for fen in fens))
+    assert (await known(pool, a_filed_report(**CARD)))["payer.median_yuan_30d"] == median
+
+
+@BY_EITHER
+@pytest.mark.parametrize("level", [Level.CAUTION, Level.ALERT])
+async def test_a_customer_suspected_at_another_branch_is_recognised_for_a_day(
+    pool: Pool, same: dict[str, Any], level: Level
+) -> None:
+    report = a_filed_report(**same, branch=HERE)
+    await see(pool, a_filed_report(**same, branch=ELSEWHERE, filed_at=ago(days=1)), level=level)
+    assert (await known(pool, report))["payer.suspected_elsewhere_24h"] == 0
+    await see(pool, a_filed_report(**same, branch=ELSEWHERE, filed_at=ago(days=1) + INSTANT), level=level)
+    assert (await known(pool, report))["payer.suspected_elsewhere_24h"] == 1
 
 
 @pytest.mark.parametrize(
-    ("note", "changes"),
-    [
-        (SCAM, {"branch": HERE}),
-        ("给女儿打生活费", {}),
-        (SCAM, {"filed_at": ago(days=1)}),
-        (SCAM, {"payer_token": "another"}),
-    ],
-    ids=["same branch", "judged clear", "a day ago", "another customer"],
+    ("level", "changes"),
+    [(Level.ALERT, {"branch": HERE}), (Level.CLEAR, {}), (Level.ALERT, {"payer_token": "another"})],
+    ids=["same branch", "judged clear", "another customer"],
 )
-@pytest.mark.parametrize("together", [True, False])
-async def test_a_customer_is_not_taken_for_one_who_tries_again(
-    pool: Pool, note: str, changes: dict[str, Any], *, together: bool
+async def test_a_customer_is_not_taken_for_one_who_was_suspected_elsewhere(
+    pool: Pool, level: Level, changes: dict[str, Any]
 ) -> None:
-    earlier = {"payer_token": "same", "branch": ELSEWHERE, "filed_at": ago(minutes=20), **changes}
-    first, second = a_filed_report(note, **earlier), a_filed_report(payer_token="same", branch=HERE)
-    if together:
-        _, verdict = await judge(pool, first, second)
-    else:
-        await judge(pool, first)
-        [verdict] = await judge(pool, second)
-    assert "payer-tries-again" not in rules_of(verdict)
+    await see(pool, a_filed_report(**{**CARD, "branch": ELSEWHERE, **changes}, filed_at=ago(minutes=9)), level=level)
+    assert (await known(pool, a_filed_report(**CARD, branch=HERE)))["payer.suspected_elsewhere_24h"] == 0
 
 
-async def test_the_third_report_of_a_customer_within_the_hour_looks_like_splitting(pool: Pool) -> None:
-    batch = [a_filed_report(payer_token="same", filed_at=ago(minutes=minutes)) for minutes in (40, 20, 0)]
-    verdicts = await judge(pool, *batch)
-    assert ["splits-sum" in rules_of(verdict) for verdict in verdicts] == [False, False, True]
+@BY_EITHER
+async def test_visits_given_up_count_for_thirty_days_and_those_elsewhere_for_one(
+    pool: Pool, same: dict[str, Any]
+) -> None:
+    given_up = [
+        a_filed_report(**same, branch=branch, filed_at=at)
+        for branch, at in (
+            (ELSEWHERE, ago(days=1) + INSTANT),
+            (ELSEWHERE, ago(days=1)),
+            (HERE, ago(hours=1)),
+            (HERE, ago(days=30) + INSTANT),
+            (HERE, ago(days=30)),
+        )
+    ]
+    gone_ahead = a_filed_report(**same, branch=ELSEWHERE, filed_at=ago(hours=1))
+    await see(pool, *given_up, gone_ahead)
+    await dispose(
+        pool,
+        *(a_disposition(report) for report in given_up),
+        a_disposition(gone_ahead, DispositionOutcome.PROCEEDED),
+    )
+    facts = await known(pool, a_filed_report(**same, branch=HERE))
+    assert (facts["payer.cancelled_elsewhere_24h"], facts["payer.cancelled_30d"]) == (1, 4)
+
+
+@pytest.mark.parametrize("outcome_first", [True, False])
+async def test_reports_in_confirmed_cases_count_for_the_customer_whichever_is_heard_of_first(
+    pool: Pool, *, outcome_first: bool
+) -> None:
+    victim = [a_filed_report(**CARD, payee_token="hot", filed_at=ago(days=2)) for _ in range(2)]
+    honest = a_filed_report(**CARD, payee_token="cold", filed_at=ago(days=2))
+    outcomes = [
+        an_outcome("hot", report_ids=tuple(report.report_id for report in victim)),
+        an_outcome("cold", Finding.UNFOUNDED, report_ids=(honest.report_id,)),
+    ]
+    if outcome_first:
+        await find(pool, *outcomes)
+    await see(pool, *victim, honest)
+    if not outcome_first:
+        await find(pool, *outcomes)
+    assert (await known(pool, a_filed_report(**CARD)))["payer.confirmed_30d"] == 2
+
+
+async def test_earlier_payments_to_the_same_payee_are_counted(pool: Pool) -> None:
+    await see(
+        pool,
+        *(a_filed_report(**CARD, payee_token="aunt", filed_at=ago(days=days)) for days in (1, 29, 30)),
+        a_filed_report(**CARD, filed_at=ago(days=1)),
+        a_filed_report(payee_token="aunt", filed_at=ago(days=1)),
+    )
+    assert (await known(pool, a_filed_report(**CARD, payee_token="aunt")))["payer.to_payee_30d"] == 2
+
+
+async def test_an_account_that_others_pay_is_noticed_for_a_day_when_it_pays(pool: Pool) -> None:
+    report = a_filed_report(payer_token="mule")
+    await see(
+        pool,
+        a_filed_report(payee_token="mule", filed_at=ago(days=1)),
+        a_filed_report(payee_token="mule", filed_at=NOW + INSTANT),
+    )
+    assert await notable(pool, report, about="payer") == {}
+    await see(
+        pool,
+        a_filed_report(payee_token="mule", payer_token="a", filed_at=ago(days=1) + INSTANT),
+        a_filed_report(payee_token="mule", payer_token="a", filed_at=ago(hours=1)),
+        a_filed_report(payee_token="mule", payer_token="b", filed_at=ago(minutes=1)),
+    )
+    assert await notable(pool, report, about="payer") == {"received_24h": 3, "received_from_24h": 2}

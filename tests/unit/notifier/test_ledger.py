@@ -144,7 +144,18 @@ def test_the_first_time_everything_due_is_booked_under_its_owner() -> None:
 def test_without_a_case_all_money_is_booked_under_the_report() -> None:
     gone = report(50, SENT)
     [line] = entries(book([gone], [], {}, case_id=None))
-    assert line == Entry(Kind.LOST, 50, "CCB", "SZ-LH-DM", report_id=gone.report_id)
+    assert line == Entry(Kind.LOST, 50, "ICBC", "SZ-LH-CZ", report_id=gone.report_id)
+    assert entries(book([gone], [], {(Kind.LOST, gone.report_id): 50}, case_id=None)) == []
+
+
+def test_what_was_booked_of_a_report_alone_is_taken_back_where_it_was_when_a_case_counts_it() -> None:
+    gone = report(50, SENT)
+    lines = entries(book([gone], [stop(gone, ordered=50, stopped=20)], {(Kind.LOST, gone.report_id): 50}))
+    assert set(lines) == {
+        Entry(Kind.LOST, -50, "ICBC", "SZ-LH-CZ", report_id=gone.report_id),
+        Entry(Kind.LOST, 30, "CCB", "SZ-LH-DM", case_id=CASE),
+        Entry(Kind.STOPPED, 20, "CCB", "SZ-LH-DM", case_id=CASE),
+    }
 
 
 def test_what_is_booked_is_not_booked_again() -> None:

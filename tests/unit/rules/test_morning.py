@@ -8,12 +8,13 @@ import yaml
 
 from deploy.local.config import REFERENCE
 from services.intake.report import Privacy, Report, filed
-from services.rules.features import Branch, Facts, Payee, Payer, facts
+from services.rules.features import Value, facts
+from services.rules.pack.compiled import CompiledPack, Visit
+from services.rules.verdict import Verdict
 from shared.events import Level
 from shared.outbox import new_id
 from tests.parts import IDENTITY, NARRATIVE, TOKENS
-from tests.service.rules.builders import NOW
-from tests.unit.rules.builders import judged
+from tests.unit.rules.builders import NOW
 
 VISITS: Final[list[dict[str, Any]]] = yaml.safe_load((REFERENCE / "morning.yaml").read_text(encoding="utf-8"))["visits"]
 
@@ -29,12 +30,13 @@ NAMED_BY_ANOTHER_VISIT: Final = {
 }
 
 
-def heard(visit: dict[str, Any], payee: Payee = Payee()) -> Facts:  # noqa: B008 - frozen
-    """What the rules look at when the visit's report comes in through the banks' door."""
+def heard(pack: CompiledPack, visit: dict[str, Any], **past: Value) -> Verdict:
+    """Judge the visit's report as it comes in through the banks' door."""
     body = {**visit["report"], "bank_reference": "R1", "observed_at": NOW.isoformat()}
     report = Report.model_validate_json(json.dumps(body))
     event = filed(report, new_id(), "ICBC", Privacy(TOKENS, IDENTITY, NARRATIVE), NOW)
-    return facts(event, f"{report.transfer.purpose} {report.note}", payee, Payer(), Branch())
+    known = facts(event, {name.replace("_", ".", 1): value for name, value in past.items()})
+    return pack.judge(known, Visit(frozenset(event.cues), report.transfer.purpose, report.note, NOW)).verdict
 
 
 def alone() -> list[Any]:
@@ -54,25 +56,27 @@ def of_known_type() -> list[Any]:
 
 
 @pytest.mark.parametrize("visit", alone())
-def test_a_visit_gets_the_level_that_the_story_expects(visit: dict[str, Any]) -> None:
-    assert judged(heard(visit)).level == visit["expect"]
+def test_a_visit_gets_the_level_that_the_story_expects(reference_pack: CompiledPack, visit: dict[str, Any]) -> None:
+    assert heard(reference_pack, visit).level == visit["expect"]
 
 
 @pytest.mark.parametrize("visit", of_known_type())
-def test_an_alert_names_the_scam_that_the_police_later_confirm(visit: dict[str, Any]) -> None:
-    assert judged(heard(visit)).scam_type == visit["close"]["scam_type"]
+def test_an_alert_names_the_scam_that_the_police_later_confirm(
+    reference_pack: CompiledPack, visit: dict[str, Any]
+) -> None:
+    assert heard(reference_pack, visit).scam_type == visit["close"]["scam_type"]
 
 
-def test_the_last_visit_is_an_alert_only_by_what_is_known_of_its_payee() -> None:
+def test_the_last_visit_is_an_alert_only_by_what_is_known_of_its_payee(reference_pack: CompiledPack) -> None:
     visit = VISITS[21]
-    assert judged(heard(visit)).level is Level.CLEAR
-    known = judged(heard(visit, Payee(watched=True, watched_scam_type=visit["close"]["scam_type"])))
+    assert heard(reference_pack, visit).level is not Level.ALERT
+    known = heard(reference_pack, visit, payee_confirmed=True, payee_scam_type=visit["close"]["scam_type"])
     assert (known.level, known.scam_type) == (visit["expect"], "brushing_rebates")
 
 
-def test_every_alert_of_the_morning_tells_the_teller_what_to_ask_say_and_do() -> None:
+def test_every_suspicion_of_the_morning_tells_the_teller_what_to_ask_say_and_do(reference_pack: CompiledPack) -> None:
     for visit in (visit for place, visit in enumerate(VISITS) if place not in NOT_JUDGED_ALONE):
-        verdict = judged(heard(visit))
+        verdict = heard(reference_pack, visit)
         if verdict.level is not Level.CLEAR:
             assert verdict.advice.ask
             assert verdict.advice.say

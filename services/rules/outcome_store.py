@@ -1,0 +1,142 @@
+"""rules' SQL for what becomes of reports: dispositions and the police's findings, in whatever order they come."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from services.rules.locks import lock_payees
+from shared.events import DispositionRecorded, Finding, OutcomeDecided
+from shared.postgres import Connection
+
+POLICE: Final = "公安机关"
+
+
+async def apply_outcomes(
+    connection: Connection, outcomes: Sequence[OutcomeDecided], confirmed_until: timedelta
+) -> None:
+    """Remember what the police found about payees and reports; the finding decided last counts.
+
+    A confirmed payee is blocked for `confirmed_until` from the decision; one found unfounded later no longer
+    is. What an analyst entered or ended stays as it is. Takes the payees' locks.
+    """
+    payees = sorted({outcome.payee_token for outcome in outcomes})
+    await lock_payees(connection, payees, exclusive=True)
+    fresh = await _insert_outcomes(connection, outcomes)
+    if not fresh:
+        return
+    new = [outcome for outcome in outcomes if outcome.outcome_id in fresh]
+    await _label_found(connection, new)
+    confirmed = [outcome.outcome_id for outcome in new if outcome.finding is Finding.CONFIRMED]
+    if confirmed:
+        await _block_confirmed(connection, confirmed, confirmed_until)
+    await _end_unfounded(connection, payees)
+
+
+async def _insert_outcomes(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> set[UUID]:
+    rows = await connection.fetch(
+        """
+        insert into outcome (id, case_id, finding, scam_type, payee_token, decided_at, applied_at)
+        select u.*, now()
+        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+             as u (id, case_id, finding, scam_type, payee_token, decided_at)
+        order by u.id
+        on conflict do nothing returning id
+        """,
+        [outcome.outcome_id for outcome in outcomes],
+        [outcome.case_id for outcome in outcomes],
+        [outcome.finding.value for outcome in outcomes],
+        [outcome.scam_type for outcome in outcomes],
+        [outcome.payee_token for outcome in outcomes],
+        [outcome.decided_at for outcome in outcomes],
+    )
+    return {row["id"] for row in rows}
+
+
+async def _label_found(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> None:
+    named = [(report_id, outcome) for outcome in outcomes for report_id in outcome.report_ids]
+    await connection.execute(
+        """
+        with label as (
+            insert into aftermath (report_id, finding, scam_type, found_at)
+            select distinct on (u.report_id) u.report_id, u.finding, u.scam_type, u.found_at
+            from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+                 as u (report_id, finding, scam_type, found_at)
+            order by u.report_id, u.found_at desc
+            on conflict (report_id) do update
+            set finding = excluded.finding, scam_type = excluded.scam_type, found_at = excluded.found_at
+            where coalesce(aftermath.found_at < excluded.found_at, true)
+            returning report_id, finding
+        )
+        update sighting s set finding = l.finding from label l where s.report_id = l.report_id
+        """,
+        [report_id for report_id, _ in named],
+        [outcome.finding.value for _, outcome in named],
+        [outcome.scam_type for _, outcome in named],
+        [outcome.decided_at for _, outcome in named],
+    )
+
+
+async def _block_confirmed(connection: Connection, outcome_ids: Sequence[UUID], lasting: timedelta) -> None:
+    """Put payees on the list, once a case. It begins now at the latest, whatever the other's clock says."""
+    await connection.execute(
+        """
+        insert into list_entry (id, subject, token, condition, scam_type, reason, author, source, case_id, starts_at,
+                                expires_at, noticed)
+        select distinct on (case_id) id, 'payee', payee_token, 'overridable_block', scam_type,
+               '公安机关确认涉诈，案件 ' || case_id, $3, 'outcome', case_id, least(decided_at, now()),
+               decided_at + $2::interval, true
+        from outcome where id = any($1::uuid[])
+        order by case_id, decided_at desc
+        on conflict (case_id) where source = 'outcome' do update
+        set scam_type = excluded.scam_type, starts_at = excluded.starts_at, expires_at = excluded.expires_at,
+            ended_at = null, ended_by = null
+        where excluded.expires_at > list_entry.expires_at
+        """,
+        list(outcome_ids),
+        lasting,
+        POLICE,
+    )
+
+
+async def _end_unfounded(connection: Connection, payees: Sequence[str]) -> None:
+    """Take off the list whom the police found unfounded after they confirmed the case."""
+    await connection.execute(
+        """
+        update list_entry e set ended_at = u.decided_at, ended_by = $2
+        from (
+            select distinct on (payee_token) payee_token, decided_at, id from outcome
+            where payee_token = any($1::text[]) and finding = 'unfounded'
+            order by payee_token, decided_at desc, id desc
+        ) u
+        where e.token = u.payee_token and e.subject = 'payee' and e.source = 'outcome' and e.ended_at is null
+          and not exists (select from outcome o
+                          where o.payee_token = e.token and o.case_id = e.case_id and o.finding = 'confirmed'
+                            and (o.decided_at, o.id) > (u.decided_at, u.id))
+        """,
+        list(payees),
+        POLICE,
+    )
+
+
+async def record_dispositions(connection: Connection, events: Sequence[DispositionRecorded]) -> None:
+    """Remember how visits ended; of several about one report, the one recorded first counts. Takes payees' locks."""
+    await lock_payees(connection, [event.payee_token for event in events], exclusive=True)
+    await connection.execute(
+        """
+        with label as (
+            insert into aftermath (report_id, disposition, disposition_at)
+            select distinct on (u.report_id) u.*
+            from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as u (report_id, disposition, disposition_at)
+            order by u.report_id, u.disposition_at
+            on conflict (report_id) do update
+            set disposition = excluded.disposition, disposition_at = excluded.disposition_at
+            where coalesce(aftermath.disposition_at > excluded.disposition_at, true)
+            returning report_id, disposition
+        )
+        update sighting s set disposition = l.disposition from label l where s.report_id = l.report_id
+        """,
+        [event.report_id for event in events],
+        [event.outcome.value for event in events],
+        [event.recorded_at for event in events],
+    )
