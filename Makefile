@@ -11,7 +11,7 @@ BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 T ?= tests
 
-.PHONY: help run stop test check bench bench-rules clean format lock contracts
+.PHONY: help run stop test check bench bench-rules judgement train clean format lock contracts
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,12 @@ bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
 
 bench-rules: $(BENCH_STAMP) ## compare 100 rules with other rule engines (ARGS='--json FILE', ARGS=--write)
 	@exec $(BIN)/python -m tests.bench.rules $(ARGS)
+
+judgement: $(DEV_STAMP) ## measure how well the reference pack judges (docs/judgement.md)
+	@exec $(BIN)/python -m tests.corpus.measure
+
+train: $(DEV_STAMP) ## train the text model of the reference pack
+	@exec $(BIN)/python -m tests.corpus.train
 
 contracts: $(RUN_STAMP) ## write the generated contracts anew
 	@$(BIN)/lanjie contracts write

@@ -70,6 +70,8 @@ async def open_pool(dsn: str, schema: str, *, most: int) -> Pool:
             "search_path": schema,
             "application_name": f"lanjie-{schema}",
             "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",  # a plan made while a table was empty would read all of it ever after
+            "jit": "off",
         },
         reset=_leave_as_it_is,
     )

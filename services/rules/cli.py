@@ -1,10 +1,14 @@
 """`lanjie rules …`: the judge's own commands."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from services.rules import reference
 from services.rules.app import build
 from services.rules.commands import history, lists, packs
-from shared.command import Database, run
+from shared.command import Database, connected, run
 from shared.http import serve
 from shared.observe import configure_logging
 from shared.postgres import migrate
@@ -30,6 +34,18 @@ def serve_() -> None:
     settings = Settings()
     configure_logging("rules")
     serve(build(settings), settings.host, settings.port)
+
+
+@commands.command("load")
+def load_(folder: Annotated[Path, typer.Argument(help="Folder of reference data; its `rules` is the pack.")]) -> None:
+    """Publish the rule pack to begin with, unless one is live already."""
+
+    async def work() -> int | None:
+        async with connected("rules") as connection:
+            return await reference.publish(connection, folder / "rules", "load")
+
+    version = run(work)
+    typer.echo(f"version {version} is live" if version else "a pack is live already; see `lanjie rules list`")
 
 
 @commands.command("migrate")

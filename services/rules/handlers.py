@@ -59,9 +59,9 @@ async def judge_reports(pool: Pool, court: Court, reports: Sequence[Traced]) -> 
         judged = await _judge(connection, court, new) if new else []
         alerted = {one.event.report.payee_token for one in judged if one.event.level is Level.ALERT}
         again = await _judge_again(connection, court, alerted)
-        repeated = await _repeat(
-            connection, [report for report_id, (report, _) in by_id.items() if report_id not in fresh]
-        )
+        repeated = await _repeat(connection, [one for one, _ in by_id.values() if one.report_id not in fresh])
+        if judged:  # last: replicas wait for each other's branches until the commit
+            await branch_store.count_branches(connection, [one.event.report for one in judged])
     return Taken(judged, again, [*(one.row for one in (*judged, *again)), *repeated])
 
 
@@ -72,7 +72,7 @@ def _by_filing(traced: Traced) -> tuple[datetime, UUID]:
 async def _judge(connection: Connection, court: Court, new: Sequence[Traced]) -> list[Judged]:
     """Judge reports whose sightings are stored, one after the other, and store the verdicts together."""
     reports = [report for report, _ in new]
-    known = await past_store.pasts(connection, reports)
+    known = await past_store.pasts(connection, reports, at=court.now)
     listed = await past_store.conditions(connection, reports, court.now)
     batch = Batch()
     judged = []
@@ -83,7 +83,6 @@ async def _judge(connection: Connection, court: Court, new: Sequence[Traced]) ->
         judged.append(_judged(report, trace, reached, court, version=1))
     await store.insert_verdicts(connection, judged)
     await keep(connection, [one.row for one in judged])
-    await branch_store.count_branches(connection, reports)
     return judged
 
 
