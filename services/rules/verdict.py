@@ -14,6 +14,8 @@ from services.rules.conditions import Condition, ConditionKind
 from shared.events import Advice, Level, RuleFinding
 
 HIGHEST: Final = 100
+GUESS: Final = 2
+KNOWN: Final = 5
 MOST_POINTS: Final = 100
 """Beyond this a score does not change any more."""
 
@@ -41,13 +43,17 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that spoke: its weight in points, why, and what the teller should do about it."""
+    """A rule that spoke: its weight in points, why, and what the teller should do about it.
+
+    `guess`: its scam type is the text model's guess.
+    """
 
     rule: str
     weight: int
     why: str
     scam_type: str | None
     advice: Advice
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +102,11 @@ def _last_word(condition: Condition) -> RuleFinding:
 
 
 def _likeliest(findings: Iterable[Finding]) -> str | None:
+    """Return the scam type with the most points; a guess counts less than half."""
     weights: Counter[str] = Counter()
     for finding in findings:
         if finding.scam_type:
-            weights[finding.scam_type] += finding.weight
+            weights[finding.scam_type] += finding.weight * (GUESS if finding.guess else KNOWN)
     return weights.most_common(1)[0][0] if weights else None
 
 

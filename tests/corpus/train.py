@@ -27,7 +27,7 @@ LONGEST_GRAM: Final = 3
 SEEN_AT_LEAST: Final = 4
 SMOOTHING: Final = 0.5
 STRENGTH: Final = 10.0
-TYPE_STRENGTH: Final = 3.0
+TYPE_STRENGTH: Final = 10.0
 SEEDS: Final = (1, 2)
 LEAST_WEIGHT: Final = 5
 """Weights below 0.05 are left out."""
@@ -61,6 +61,7 @@ def trained(found: Sequence[Case]) -> dict[str, Any]:
         "version": VERSION,
         "types": [str(kind) for kind in types.classes_],
         "bias": round(float(evidence.intercept_[0]) * SCALE),
+        "type_bias": [round(float(bias) * SCALE) for bias in types.intercept_],
         "length": LENGTH,
         **weights,
     }

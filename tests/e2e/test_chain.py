@@ -135,4 +135,4 @@ async def test_a_confirmed_payee_makes_the_next_plain_report_an_alert(stack: Sta
         await eventually(watched)
         second = await post(**plain)
         assert second["level"] == "alert"
-        assert "payee-watched" in [finding["rule"] for finding in second["findings"]]
+        assert "payee-confirmed" in [finding["rule"] for finding in second["findings"]]

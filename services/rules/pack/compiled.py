@@ -16,6 +16,9 @@ from services.rules.pack.text_model import TextModel
 from services.rules.verdict import Finding, Scale, Verdict, decide
 from shared.events import Advice
 
+GUESS: Final = "text.scam_type"
+"""Where a rule's scam type comes from here, it is a guess."""
+
 EMPTY: Final = re.compile("（[“”]*）|“”")
 """What is left of a quote in a reason where nothing was said: the rule spoke for something else."""
 
@@ -122,9 +125,11 @@ class CompiledPack:
         return values, quotes
 
     def _finding(self, rule: Rule, values: Mapping[str, Value], quotes: Mapping[str, str]) -> Finding:
-        scam_type = values[rule.scam_type.name] if isinstance(rule.scam_type, Shown) else rule.scam_type
+        shown = rule.scam_type.name if isinstance(rule.scam_type, Shown) else None
+        scam_type = values[shown] if shown else rule.scam_type
+        named = str(scam_type) if scam_type else None
         why = "".join(part if isinstance(part, str) else self._shown(part.name, values, quotes) for part in rule.why)
-        return Finding(rule.id, rule.weight, EMPTY.sub("", why), str(scam_type) if scam_type else None, rule.advice)
+        return Finding(rule.id, rule.weight, EMPTY.sub("", why), named, rule.advice, guess=shown == GUESS)
 
     def _shown(self, name: str, values: Mapping[str, Value], quotes: Mapping[str, str]) -> str:
         """Write a value as a teller reads it: only a pack's own words are quoted, never the customer's."""

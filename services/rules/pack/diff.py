@@ -1,5 +1,7 @@
 """What changes from one pack to another, in the order an analyst asks. Pure."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -57,7 +59,14 @@ def _common(pack: Pack) -> dict[str, str]:
 
 
 def _model(pack: Pack) -> dict[str, str]:
-    return {"version": str(pack.model["version"]), "weights": str(hash(str(pack.model)))} if pack.model else {}
+    """Name the model's version and a digest of all it holds: its weights are too many to show."""
+    if pack.model is None:
+        return {}
+    written = json.dumps(pack.model, ensure_ascii=False, sort_keys=True)
+    return {
+        "version": str(pack.model["version"]),
+        "digest": hashlib.sha256(written.encode(errors="surrogatepass")).hexdigest()[:12],
+    }
 
 
 def _shown(lines: BaseModel) -> str:

@@ -119,6 +119,8 @@ def _refuse_model(data: Any) -> None:  # noqa: ANN401 - what anyone may have wri
     if data["length"] < 0 or abs(data["bias"]) > HEAVIEST:
         raise ValueError("length is negative, or bias is too large")
     width = len(data["types"]) + 1
+    if len(data["type_bias"]) != len(data["types"]) or not all(isinstance(bias, int) for bias in data["type_bias"]):
+        raise TypeError("type_bias is not a whole number for each type")
     for gram, row in (*data["purpose"].items(), *data["note"].items()):
         gram.encode()  # half of a character cannot be searched for
         if not gram or len(row) != width or not all(isinstance(one, int) and abs(one) <= HEAVIEST for one in row):

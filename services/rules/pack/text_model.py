@@ -32,7 +32,7 @@ class Impression:
 
 
 class TextModel:
-    """The model as trained: `data` is JSON with `version`, `types`, `bias`, `length`, `purpose` and `note`.
+    """The model as trained: `data` is JSON: `version`, `types`, `bias`, `type_bias`, `length`, `purpose`, `note`.
 
     The last two hold the grams of either text with their weights. A gram's first weight is evidence for a
     scam; the others, one a type, tell the types apart. Sums are divided by the square root of the number of
@@ -43,6 +43,7 @@ class TextModel:
         self.version = str(data["version"])
         self._types: Sequence[str] = data["types"]
         self._bias = data["bias"] / SCALE
+        self._type_bias = [bias / SCALE for bias in data["type_bias"]]
         self._length = data["length"]
         self._texts = [AhoCorasick(list(data[part])) for part in PARTS]
         self._grams = [gram for part in PARTS for gram in data[part]]
@@ -62,7 +63,8 @@ class TextModel:
         if points <= 0:
             return Impression(points, "", ())
         sums = list(map(sum, zip(*(self._weights[index] for index in found), strict=True)))[1:]
-        return Impression(points, self._types[sums.index(max(sums))], self._strongest(found))
+        likely = [one / norm + bias for one, bias in zip(sums, self._type_bias, strict=True)]
+        return Impression(points, self._types[likely.index(max(likely))], self._strongest(found))
 
     def _strongest(self, found: set[int]) -> tuple[str, ...]:
         """Return the grams that weigh most, leaving out what is part of one already named."""

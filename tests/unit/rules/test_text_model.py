@@ -14,6 +14,7 @@ DATA: dict[str, Any] = {
     "version": "1",
     "types": ["romance", "fake_loan"],
     "bias": -100,
+    "type_bias": [0, 0],
     "length": 3,
     "purpose": {"借款": [400, 0, 300]},
     "note": {
