@@ -48,7 +48,7 @@ def facts(
         "amount_fen": report.amount_fen,
         "payer": masked["payer"],
         "payee": masked["payee"],
-        "why": [finding.why for finding in verdict.findings if finding.weight > 0],
+        "why": [finding.why for finding in verdict.findings if finding.weight >= 0],  # a list entry weighs nothing
         "observed_at": report.observed_at.isoformat(),
         "filed_at": report.filed_at.isoformat(),
         "judged_at": verdict.judged_at.isoformat(),

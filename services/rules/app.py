@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import structlog
 from fastapi import FastAPI
+from pydantic import Field
 
 from services.rules import consumers, handlers, upkeep
 from services.rules.handlers import Court
@@ -16,12 +18,21 @@ from shared.chain import Chain, Handle, joined
 from shared.events import DISPOSITIONS, OUTCOMES, REPORTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
-from shared.postgres import Pool
+from shared.postgres import TRANSIENT, Pool
 from shared.settings import Settings
 from shared.tasks import forever
 
+log = structlog.get_logger()
+
 LISTS_EVERY_SECONDS = 1.0
 UPKEEP_EVERY_SECONDS = 3600.0
+UPKEEP_AGAIN_SECONDS = 300.0
+
+
+class RulesSettings(Settings):
+    """What the judge needs besides: how long verdicts are kept, for ever unless told."""
+
+    verdicts_kept_days: int | None = Field(default=None, ge=31)
 
 
 @dataclass(slots=True)
@@ -41,7 +52,7 @@ class Parts:
         return {"rule_pack": "ok" if self.packs and self.packs.now else "none published"}
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: RulesSettings) -> FastAPI:
     """Build the application."""
     metrics = Metrics()
     parts = Parts()
@@ -64,7 +75,7 @@ def build(settings: Settings) -> FastAPI:
     return app
 
 
-async def _start(stack: AsyncExitStack, settings: Settings, metrics: Metrics, parts: Parts) -> None:
+async def _start(stack: AsyncExitStack, settings: RulesSettings, metrics: Metrics, parts: Parts) -> None:
     narrative = settings.narrative()
 
     def handling(pool: Pool) -> Handle:
@@ -84,11 +95,19 @@ async def _start(stack: AsyncExitStack, settings: Settings, metrics: Metrics, pa
         taken = await handlers.apply_entries(chain.pool, court)
         metrics.count(taken)
         chain.relay.publish_soon(taken.rows)
-        await asyncio.sleep(LISTS_EVERY_SECONDS)
+        if not taken.more:
+            await asyncio.sleep(LISTS_EVERY_SECONDS)
+
+    kept = timedelta(days=settings.verdicts_kept_days) if settings.verdicts_kept_days else None
 
     async def keep_up() -> None:
-        await upkeep.keep_up(chain.pool, datetime.now(UTC))
-        await asyncio.sleep(UPKEEP_EVERY_SECONDS)
+        try:
+            await upkeep.keep_up(chain.pool, datetime.now(UTC), kept)
+        except TRANSIENT as error:  # a table that is busy: whoever waits for it holds up all who come after
+            log.warning("upkeep_put_off", error=type(error).__name__)
+            await asyncio.sleep(UPKEEP_AGAIN_SECONDS)
+        else:
+            await asyncio.sleep(UPKEEP_EVERY_SECONDS)
 
     for step in (apply_entries, keep_up):
         task = asyncio.create_task(forever(step))

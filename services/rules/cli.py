@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from services.rules import reference
-from services.rules.app import build
+from services.rules.app import RulesSettings, build
 from services.rules.commands import history, lists, packs
 from shared.command import Database, connected, run
 from shared.http import serve
 from shared.observe import configure_logging
 from shared.postgres import migrate
-from shared.settings import Settings
 
 commands = typer.Typer(help="The judge, its rule packs and its lists.", no_args_is_help=True)
 commands.command("check")(packs.check)
@@ -31,7 +30,7 @@ commands.add_typer(lists.commands, name="lists")
 @commands.command("serve")
 def serve_() -> None:
     """Judge reports; serve health and metrics."""
-    settings = Settings()
+    settings = RulesSettings()
     configure_logging("rules")
     serve(build(settings), settings.host, settings.port)
 

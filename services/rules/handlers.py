@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+
 from services.rules import branch_store, list_store, outcome_store, past_store, store
 from services.rules.batch import Batch
 from services.rules.judging import InForce, Reached, reach, visit_of
@@ -21,7 +23,9 @@ from shared.events import (
 )
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
-from shared.privacy import Seal
+from shared.privacy import Seal, SealBrokenError
+
+log = structlog.get_logger()
 
 Traced = tuple[ReportFiled, str]
 """A report and the trace it belongs to."""
@@ -38,11 +42,15 @@ class Court:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a batch led to: fresh verdicts, verdicts on earlier reports, and all events to publish."""
+    """What a batch led to: fresh verdicts, verdicts on earlier reports, and all events to publish.
+
+    `more`: there may be more of the same to do.
+    """
 
     fresh: Sequence[Judged] = ()
     again: Sequence[Judged] = ()
     rows: Sequence[Outgoing] = ()
+    more: bool = False
 
 
 async def judge_reports(pool: Pool, court: Court, reports: Sequence[Traced]) -> Taken:
@@ -58,10 +66,8 @@ async def judge_reports(pool: Pool, court: Court, reports: Sequence[Traced]) -> 
         new = sorted((traced for report_id, traced in by_id.items() if report_id in fresh), key=_by_filing)
         judged = await _judge(connection, court, new) if new else []
         alerted = {one.event.report.payee_token for one in judged if one.event.level is Level.ALERT}
-        again = await _judge_again(connection, court, alerted)
+        again = await _judge_again(connection, court, alerted, [one.event.report.filed_at for one in judged])
         repeated = await _repeat(connection, [one for one, _ in by_id.values() if one.report_id not in fresh])
-        if judged:  # last: replicas wait for each other's branches until the commit
-            await branch_store.count_branches(connection, [one.event.report for one in judged])
     return Taken(judged, again, [*(one.row for one in (*judged, *again)), *repeated])
 
 
@@ -83,6 +89,7 @@ async def _judge(connection: Connection, court: Court, new: Sequence[Traced]) ->
         judged.append(_judged(report, trace, reached, court, version=1))
     await store.insert_verdicts(connection, judged)
     await keep(connection, [one.row for one in judged])
+    await branch_store.count_branches(connection, reports)
     return judged
 
 
@@ -108,22 +115,32 @@ def _judged(report: ReportFiled, trace: str, reached: Reached, court: Court, ver
     )
 
 
-async def _judge_again(connection: Connection, court: Court, payees: Iterable[str]) -> list[Judged]:
-    """Judge the latest reports on payees again by what is known now; keep the verdicts whose level rose."""
+async def _judge_again(
+    connection: Connection, court: Court, payees: Iterable[str], causes: Sequence[datetime]
+) -> list[Judged]:
+    """Judge the latest reports on payees again by what is known now; keep the verdicts whose level rose.
+
+    `causes` says when what is new was stamped: by other clocks than ours, and it must not be left out for that.
+    """
     within = timedelta(minutes=court.packs.live.pack.common.rejudge_within_minutes)
     payees = sorted(payees)
-    rows = await store.rejudgeable(connection, payees, court.now - within, ()) if payees and within else []
+    rows = await store.rejudgeable(connection, payees, court.now - within) if payees and within else []
     if not rows:
         return []
+    as_of = max(court.now, *causes)
     before = [(VerdictReached.model_validate_json(row["event"]), row["traceparent"]) for row in rows]
     reports = [event.report for event, _ in before]
-    known = await past_store.pasts(connection, reports, as_of=court.now)
-    listed = await past_store.conditions(connection, reports, court.now)
+    known = await past_store.pasts(connection, reports, as_of=as_of)
+    listed = await past_store.conditions(connection, reports, as_of)
     judged = []
     for event, trace in before:
         report = event.report
-        visit, listings = visit_of(report, court.narrative), listed.get(report.report_id, ())
-        reached = reach(report, visit, known[report.report_id], listings, court.packs)
+        try:
+            visit = visit_of(report, court.narrative)
+        except SealBrokenError:  # the report that is new must not suffer for it
+            log.warning("earlier_note_sealed", report=str(report.report_id))
+            continue
+        reached = reach(report, visit, known[report.report_id], listed.get(report.report_id, ()), court.packs)
         if LEVELS[reached.verdict.level] > LEVELS[event.level]:
             judged.append(_judged(report, trace, reached, court, version=event.version + 1))
     await store.insert_verdicts(connection, judged)
@@ -144,6 +161,7 @@ async def _repeat(connection: Connection, reports: Sequence[ReportFiled]) -> lis
             VerdictReached.type,
             row["event"],
             row["traceparent"],
+            awaits_answer=row["version"] > 1,
         )
         for row in await store.latest_verdicts(connection, reports)
     ]
@@ -160,7 +178,7 @@ async def apply_outcomes(pool: Pool, court: Court, outcomes: Sequence[OutcomeDec
     async with pool.acquire() as connection, connection.transaction():
         await outcome_store.apply_outcomes(connection, list(by_id.values()), lasting)
         await keep(connection, rows)
-        again = await _judge_again(connection, court, confirmed)
+        again = await _judge_again(connection, court, confirmed, [one.decided_at for one in by_id.values()])
     return Taken(again=again, rows=[*rows, *(one.row for one in again)])
 
 
@@ -185,7 +203,7 @@ async def end_obligations(pool: Pool, verdict_ids: Sequence[UUID]) -> None:
 async def apply_entries(pool: Pool, court: Court) -> Taken:
     """Judge the latest reports again on payees that analysts put on a list since the last time."""
     async with pool.acquire() as connection, connection.transaction():
-        payees = await list_store.newly_blocked(connection)
+        payees = await list_store.newly_blocked(connection, court.now)
         await lock_payees(connection, payees, exclusive=True)
-        again = await _judge_again(connection, court, payees)
-    return Taken(again=again, rows=[one.row for one in again])
+        again = await _judge_again(connection, court, payees, [court.now])
+    return Taken(again=again, rows=[one.row for one in again], more=bool(payees))

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from services.rules.conditions import Condition, ConditionKind, Subject, applying
 from services.rules.features import Facts, Value, facts, notable
 from services.rules.pack.compiled import CompiledPack, Judgement, Visit
 from services.rules.verdict import Verdict
 from shared.events import ReportFiled
 from shared.privacy import Seal
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,16 @@ def _shadow(
         said["rules"] = [finding.rule for finding in judgement.shadow]
         said["level"], said["score"] = would.level.value, would.score
     if packs.shadow:
-        other = packs.shadow.pack.judge(known, visit, condition).verdict
-        said["pack"] = {
-            "version": packs.shadow.version,
-            "level": other.level.value,
-            "score": other.score,
-            "rules": [finding.rule for finding in other.findings],
-        }
+        said["pack"] = {"version": packs.shadow.version, **_tried(packs.shadow.pack, known, visit, condition)}
     return said or None
+
+
+def _tried(pack: CompiledPack, known: Facts, visit: Visit, condition: Condition | None) -> dict[str, object]:
+    """What a pack that is only tried says. Whatever goes wrong in it, the judgement stands."""
+    try:
+        verdict = pack.judge(known, visit, condition).verdict
+    except Exception:
+        log.exception("shadow_pack_failed", pack=pack.hash)
+        return {"level": "failed", "score": 0, "rules": []}
+    rules = [finding.rule for finding in verdict.findings]
+    return {"level": verdict.level.value, "score": verdict.score, "rules": rules}

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.rules.conditions import ConditionKind, Subject
 from services.rules.locks import lock_payees
 from shared.postgres import AnyConnection, Row
+
+ENTRIES_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,16 @@ async def add_entries(connection: AnyConnection, entries: Sequence[Entry]) -> in
     return len(added)
 
 
-async def newly_blocked(connection: AnyConnection) -> list[str]:
-    """Return the payees that analysts' blocks came into force on since this was last asked, by anyone.
+async def newly_blocked(connection: AnyConnection, at: datetime) -> list[str]:
+    """Return some payees that blocks came into force on by `at` since this was last asked, by anyone.
 
-    They count as asked for when the caller's transaction commits.
+    They count as asked for when the caller's transaction commits. Ask again until there are none.
     """
     rows = await connection.fetch(
         """
         with begun as (
-            select id from list_entry where not noticed and starts_at <= now() order by id for update skip locked
+            select id from list_entry where not noticed and starts_at <= $1
+            order by starts_at limit $2 for update skip locked
         ),
         noticed as (
             update list_entry set noticed = true where id in (select id from begun)
@@ -69,9 +73,11 @@ async def newly_blocked(connection: AnyConnection) -> list[str]:
         )
         select distinct token from noticed
         where subject = 'payee' and condition <> 'override' and ended_at is null
-              and coalesce(expires_at > now(), true)
+              and coalesce(expires_at > $1, true)
         order by token
-        """
+        """,
+        at,
+        ENTRIES_AT_ONCE,
     )
     return [row["token"] for row in rows]
 

@@ -84,7 +84,7 @@ async def _block_confirmed(connection: Connection, outcome_ids: Sequence[UUID], 
         insert into list_entry (id, subject, token, condition, scam_type, reason, author, source, case_id, starts_at,
                                 expires_at, noticed)
         select distinct on (case_id) id, 'payee', payee_token, 'overridable_block', scam_type,
-               '公安机关确认涉诈，案件 ' || case_id, $3, 'outcome', case_id, least(decided_at, now()),
+               '公安机关确认涉诈', $3, 'outcome', case_id, least(decided_at, now()),
                decided_at + $2::interval, true
         from outcome where id = any($1::uuid[])
         order by case_id, decided_at desc

@@ -132,9 +132,7 @@ async def latest_verdicts(connection: Connection, reports: Sequence[ReportFiled]
     )
 
 
-async def rejudgeable(
-    connection: Connection, payee_tokens: Sequence[str], since: datetime, excluding: Sequence[UUID]
-) -> list[Row]:
+async def rejudgeable(connection: Connection, payee_tokens: Sequence[str], since: datetime) -> list[Row]:
     """Return the newest verdicts of reports on payees filed after `since` that are no alerts yet, newest first.
 
     The reports are held until the transaction ends: no two replicas judge one again at the same time.
@@ -142,13 +140,12 @@ async def rejudgeable(
     held = await connection.fetch(
         """
         select report_id, filed_at from sighting
-        where payee_token = any($1::text[]) and filed_at > $2 and level < 2 and report_id <> all($3::uuid[])
-        order by filed_at desc, report_id desc limit $4
+        where payee_token = any($1::text[]) and filed_at > $2 and level < 2
+        order by filed_at desc, report_id desc limit $3
         for update
         """,
         list(payee_tokens),
         since,
-        list(excluding),
         MOST_REJUDGED,
     )
     if not held:

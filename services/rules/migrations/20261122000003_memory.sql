@@ -122,7 +122,7 @@ create unique index list_entry_of_case on list_entry (case_id) where source = 'o
 
 insert into list_entry (id, subject, token, condition, scam_type, reason, author, source, case_id, starts_at, noticed)
 select distinct on (o.case_id) gen_random_uuid(), 'payee', o.payee_token, 'overridable_block', o.scam_type,
-       '公安机关确认涉诈，案件 ' || o.case_id, '公安机关', 'outcome', o.case_id, o.decided_at, true
+       '公安机关确认涉诈', '公安机关', 'outcome', o.case_id, o.decided_at, true
 from outcome o join payee_standing w on w.payee_token = o.payee_token and w.watched and w.decided_at = o.decided_at
 where o.finding = 'confirmed'
 order by o.case_id, o.decided_at desc;

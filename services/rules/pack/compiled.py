@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.rules.conditions import Condition
-from services.rules.features import DEFAULTS, Facts, Value
+from services.rules.features import DEFAULTS, UNKNOWN, Facts, Value
 from services.rules.pack.expression import Condition as Expression
 from services.rules.pack.expression import Together
 from services.rules.pack.lexicon import Lexicon, text_of
@@ -22,7 +22,7 @@ GUESS: Final = "text.scam_type"
 EMPTY: Final = re.compile("（[“”]*）|“”")
 """What is left of a quote in a reason where nothing was said: the rule spoke for something else."""
 
-NOTHING_SAID: Final = "text.words"
+MODEL_WORDS: Final = "text.words"
 """Shown in reasons only: the grams that weighed most."""
 
 
@@ -121,7 +121,7 @@ class CompiledPack:
             impression = self.model.read(text.bare[: text.purpose_length], text.bare[text.purpose_length :])
             values["text.points"] = impression.points
             values["text.scam_type"] = impression.scam_type
-            quotes[NOTHING_SAID] = "、".join(f"“{word}”" for word in impression.words)
+            quotes[MODEL_WORDS] = "、".join(f"“{word}”" for word in impression.words)
         return values, quotes
 
     def _finding(self, rule: Rule, values: Mapping[str, Value], quotes: Mapping[str, str]) -> Finding:
@@ -140,4 +140,6 @@ class CompiledPack:
         value = values.get(name, "")
         if isinstance(value, bool):
             return "是" if value else "否"
-        return f"{value:,}" if isinstance(value, int) else value
+        if isinstance(value, int):
+            return "未知" if value == UNKNOWN and self.names.get(name) == UNKNOWN else f"{value:,}"
+        return self.common.scam_types.get(value, value)

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 from services.rules.features import DEFAULTS, Value
-from services.rules.pack.compiled import NOTHING_SAID, CompiledPack, Rule, Shown, Why
+from services.rules.pack.compiled import MODEL_WORDS, CompiledPack, Rule, Shown, Why
 from services.rules.pack.contradictions import impossible
 from services.rules.pack.expression import Condition, ExpressionError, Language
-from services.rules.pack.files import COMMON, Files, digest, parse
+from services.rules.pack.files import COMMON, MODEL, Files, digest, parse
 from services.rules.pack.lexicon import Lexicon
 from services.rules.pack.phrases import BRACES, denials_of, phrases_of, variants_of, within
 from services.rules.pack.positions import WHOLE, Fault, PackRefusedError, Place, Positions
@@ -71,6 +71,7 @@ class _Compiler:
         phrases = phrases_of(self.pack, variants, self._fault)
         rules = [rule for name, file in self.pack.files.items() for rule in self._rules(name, file)]
         self._refuse_together(rules)
+        self._refuse_foreign_types()
         if self.faults:
             raise PackRefusedError(sorted(set(self.faults), key=lambda fault: (fault.file, fault.line, fault.column)))
         counted = [rule for rule in rules if rule.said.status is not Status.OFF]
@@ -84,6 +85,14 @@ class _Compiler:
             Scale(common.prior, common.alert_from, common.caution_from, advice),
             self._names,
         )
+
+    def _refuse_foreign_types(self) -> None:
+        """Refuse a text model that guesses at types the pack does not know."""
+        types = cast("list[str]", self.pack.model["types"]) if self.pack.model else []
+        if foreign := sorted(set(types) - self.pack.common.scam_types.keys()):
+            self._fault(
+                MODEL, (), f"the text model knows types that pack.yaml does not: {foreign[0]!r}", _types(self.pack)
+            )
 
     def _is_too_long(self) -> bool:
         """Refuse what would take long to look at."""
@@ -190,7 +199,7 @@ class _Compiler:
         parts: list[str | Shown] = []
         end = 0
         for found in BRACES.finditer(text):
-            if found[1] != NOTHING_SAID and found[1] not in self._names:
+            if found[1] != MODEL_WORDS and found[1] not in self._names:
                 hint = "`lanjie rules names` lists them"
                 self._fault(
                     file, place, f"the reason shows an unknown name {found[0]}", hint, within(text, found.start())

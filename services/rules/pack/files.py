@@ -20,6 +20,7 @@ MOST_CHARACTERS: Final = 4_000_000
 MOST_FAULTS: Final = 100
 """So many faults of one file's form are told at once."""
 
+LONGEST: Final = 1_000
 HEAVIEST: Final = 1_000_000
 """No weight of the text model is larger, in hundredths."""
 
@@ -31,9 +32,12 @@ M = TypeVar("M", bound=BaseModel)
 
 def read_folder(folder: Path) -> dict[str, str]:
     """Read the files of a pack's folder. Raises `PackRefusedError` where there is none."""
-    paths = sorted([*folder.glob("*.yaml"), *folder.glob(MODEL)]) if folder.is_dir() else []
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     if not any(path.name == COMMON for path in paths):
         raise PackRefusedError([Fault(str(folder), 1, 1, f"is not a pack: there is no {COMMON} in it")])
+    if others := [path.name for path in paths if path.suffix != ".yaml" and path.name != MODEL]:
+        hint = f"a pack's files end in .yaml, and there may be a {MODEL}"
+        raise PackRefusedError([Fault(name, 1, 1, "is not part of a pack", hint) for name in others])
     try:
         return {path.name: path.read_text(encoding="utf-8") for path in paths}
     except UnicodeDecodeError as error:
@@ -116,10 +120,11 @@ def _refuse_model(data: Any) -> None:  # noqa: ANN401 - what anyone may have wri
             raise TypeError(f"{key} is not {kind.__name__}")
     if not data["types"] or not all(isinstance(scam_type, str) for scam_type in data["types"]):
         raise TypeError("types are not texts")
-    if data["length"] < 0 or abs(data["bias"]) > HEAVIEST:
-        raise ValueError("length is negative, or bias is too large")
+    if not 0 <= data["length"] <= LONGEST or abs(data["bias"]) > HEAVIEST:
+        raise ValueError(f"length is not from 0 to {LONGEST}, or bias is too large")
     width = len(data["types"]) + 1
-    if len(data["type_bias"]) != len(data["types"]) or not all(isinstance(bias, int) for bias in data["type_bias"]):
+    biases = data.get("type_bias", [0] * len(data["types"]))
+    if len(biases) != len(data["types"]) or not all(isinstance(one, int) and abs(one) <= HEAVIEST for one in biases):
         raise TypeError("type_bias is not a whole number for each type")
     for gram, row in (*data["purpose"].items(), *data["note"].items()):
         gram.encode()  # half of a character cannot be searched for

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.events import Level
 
@@ -17,6 +17,18 @@ MOST_PHRASE_WORDS: Final = 20_000
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,59}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,59}$")]
+LONGEST_TEXT: Final = 300
+
+
+def _plain(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has a control character, which no screen shows and no database keeps")
+    return text
+
+
+Shown = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_plain)]
+"""What tellers and police read."""
+
 Points = Annotated[int, Field(ge=-40, le=40)]
 """Weight of evidence in decibans: 10 points make a scam ten times as likely, -10 ten times less."""
 
@@ -45,9 +57,9 @@ class Said(BaseModel):
 class AdviceLines(Said):
     """What the teller should ask, say and do, in Chinese."""
 
-    ask: tuple[str, ...] = ()
-    say: tuple[str, ...] = ()
-    do: tuple[str, ...] = ()
+    ask: tuple[Shown, ...] = Field(default=(), max_length=10)
+    say: tuple[Shown, ...] = Field(default=(), max_length=10)
+    do: tuple[Shown, ...] = Field(default=(), max_length=10)
 
 
 class PhraseLines(Said):
@@ -56,7 +68,7 @@ class PhraseLines(Said):
     `{name}` stands for a named set of words. `unless` holds words that take it back anywhere in its clause.
     """
 
-    means: str
+    means: Shown
     any: tuple[str | tuple[str, ...], ...] = Field(min_length=1)
     denied: bool = True
     unless: str = ""
@@ -67,10 +79,10 @@ class Common(Said):
     """What rules and tables have in common."""
 
     id: Id
-    title: str
+    title: Shown
     scam_type: str | None = None
     advice: AdviceLines = AdviceLines()
-    owner: str = ""
+    owner: Shown = ""
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | None = None
     status: Status = Status.ACTIVE
@@ -93,7 +105,7 @@ class RuleLines(Common):
 
     when: str
     weight: Points
-    why: str
+    why: Shown
     alone: bool = False
 
 
@@ -102,7 +114,7 @@ class RowLines(Said):
 
     when: tuple[Cell, ...] = Field(min_length=1)
     weight: Points
-    why: str | None = None
+    why: Shown | None = None
     alone: bool = False
 
 
@@ -110,15 +122,15 @@ class TableLines(Common):
     """A decision table: the first row that fits speaks, as the rule `<id>.<row>`."""
 
     inputs: tuple[str, ...] = Field(min_length=1)
-    why: str = ""
+    why: Shown = ""
     rows: tuple[RowLines, ...] = Field(min_length=1)
 
 
 class RuleFile(Said):
     """One file: the phrases, rules and tables of a scam type. `scam_type` and `owner` hold where none is given."""
 
-    title: str
-    owner: str
+    title: Shown
+    owner: Shown
     scam_type: str | None = None
     words: dict[Name, str] = {}
     phrases: dict[Name, PhraseLines] = {}
@@ -138,8 +150,8 @@ class PackFile(Said):
     """How far back reports are judged again when more becomes known of their payee."""
     confirmed_for_days: int = Field(ge=1, le=3650)
     """How long a payee stays on the watch list after the police confirmed it."""
-    cues: dict[Name, str]
-    scam_types: dict[Name, str]
+    cues: dict[Name, Shown]
+    scam_types: dict[Name, Shown]
     denials: tuple[str, ...] = ()
     variants: dict[str, str] = {}
     advice: dict[Level, AdviceLines]

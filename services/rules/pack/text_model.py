@@ -5,6 +5,7 @@ a scam, and weights for the scam types. It is trained by `make train`; its weigh
 """
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,11 +44,13 @@ class TextModel:
         self.version = str(data["version"])
         self._types: Sequence[str] = data["types"]
         self._bias = data["bias"] / SCALE
-        self._type_bias = [bias / SCALE for bias in data["type_bias"]]
+        self._type_bias = [bias / SCALE for bias in data.get("type_bias", [0] * len(data["types"]))]
         self._length = data["length"]
         self._texts = [AhoCorasick(list(data[part])) for part in PARTS]
         self._grams = [gram for part in PARTS for gram in data[part]]
-        self._weights = [[weight / SCALE for weight in row] for part in PARTS for row in data[part].values()]
+        rows = [row for part in PARTS for row in data[part].values()]
+        self._evidence = array("l", (row[0] for row in rows))
+        self._tells = [array("l", column) for column in zip(*(row[1:] for row in rows), strict=True)]
         self._notes_from = len(data[PARTS[0]])
 
     def read(self, purpose: str, note: str) -> Impression:
@@ -58,20 +61,20 @@ class TextModel:
         if not found:
             return Impression(0, "", ())
         norm = math.sqrt(len(found) + self._length)
-        total = self._bias + sum([self._weights[index][0] for index in found]) / norm
+        total = self._bias + sum([self._evidence[index] for index in found]) / SCALE / norm
         points = max(-MOST_POINTS, min(MOST_POINTS, round(total * POINTS_PER_NAT)))
         if points <= 0:
             return Impression(points, "", ())
-        sums = list(map(sum, zip(*(self._weights[index] for index in found), strict=True)))[1:]
-        likely = [one / norm + bias for one, bias in zip(sums, self._type_bias, strict=True)]
+        sums = (sum([tells[index] for index in found]) for tells in self._tells)
+        likely = [one / SCALE / norm + bias for one, bias in zip(sums, self._type_bias, strict=True)]
         return Impression(points, self._types[likely.index(max(likely))], self._strongest(found))
 
     def _strongest(self, found: set[int]) -> tuple[str, ...]:
         """Return the grams that weigh most, leaving out what is part of one already named."""
         named: list[str] = []
-        for index in sorted(found, key=lambda index: (-self._weights[index][0], self._grams[index])):
+        for index in sorted(found, key=lambda index: (-self._evidence[index], self._grams[index])):
             gram = self._grams[index]
-            if self._weights[index][0] <= 0:
+            if self._evidence[index] <= 0:
                 break
             if len(gram) >= SHORTEST_SHOWN and not any(gram in other or other in gram for other in named):
                 named.append(gram)

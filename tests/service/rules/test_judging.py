@@ -206,9 +206,9 @@ async def latest(pool: Pool, *reports: ReportFiled) -> list[Row]:
         return await store.latest_verdicts(connection, reports)
 
 
-async def rejudgeable(pool: Pool, payee: str, *excluding: UUID) -> list[Row]:
+async def rejudgeable(pool: Pool, payee: str) -> list[Row]:
     async with pool.acquire() as connection:
-        return await store.rejudgeable(connection, [payee], ago(hours=1), excluding)
+        return await store.rejudgeable(connection, [payee], ago(hours=1))
 
 
 async def test_a_finding_gives_the_reports_of_the_last_hour_a_second_verdict(pool: Pool) -> None:
@@ -261,7 +261,6 @@ async def test_reports_that_may_be_judged_again_are_the_latest_below_alert_with_
     ]
     assert VerdictReached.model_validate_json(rows[1]["event"]).report == clear
     assert rows[0]["traceparent"] == TRACE
-    assert [row["report_id"] for row in await rejudgeable(pool, "hot", caution.report_id)] == [clear.report_id]
     await see(pool, a_filed_report(payee_token="hot", filed_at=ago(hours=1) + INSTANT))
     assert len(await rejudgeable(pool, "hot")) == 3
 
@@ -270,3 +269,21 @@ async def test_at_most_two_hundred_reports_are_judged_again_the_newest(pool: Poo
     reports = [a_filed_report(payee_token="hot", filed_at=ago(seconds=place + 1)) for place in range(210)]
     await see(pool, *reports)
     assert [row["report_id"] for row in await rejudgeable(pool, "hot")] == [one.report_id for one in reports[:200]]
+
+
+async def test_a_second_verdict_that_is_repeated_is_still_owed_an_answer(pool: Pool) -> None:
+    report = a_filed_report(payee_token="hot", filed_at=ago(minutes=30))
+    await judge(pool, report)
+    taken = await apply(pool, an_outcome("hot"))
+    [second] = [judged.event for judged in taken.again]
+    _, rows = await deliver(pool, [report])
+    assert [(row.id, row.awaits_answer) for row in rows] == [(second.verdict_id, True)]
+    assert await pool.fetchval("select awaits_answer from outbox where id = $1", second.verdict_id)
+
+
+async def test_an_alert_stamped_by_a_clock_ahead_of_ours_counts_for_the_earlier_report(pool: Pool) -> None:
+    early = a_filed_report(HINT, payee_token="hot", filed_at=ago(minutes=20))
+    await judge(pool, early)
+    ahead = a_filed_report(SCAM, payee_token="hot", filed_at=NOW + timedelta(seconds=2))
+    taken = await take(pool, [ahead])
+    assert [judged.event.report for judged in taken.again] == [early]

@@ -54,7 +54,7 @@ async def conditions(pool: Pool, *, payee: str = "p", payer: str = "c", person: 
 
 async def noticed(pool: Pool) -> list[str]:
     async with pool.acquire() as connection:
-        return await list_store.newly_blocked(connection)
+        return await list_store.newly_blocked(connection, datetime.now(UTC))
 
 
 def a_condition(kind: ConditionKind, **changes: Any) -> Condition:  # noqa: ANN401
@@ -217,7 +217,7 @@ async def test_a_block_that_was_noticed_in_vain_is_noticed_again(pool: Pool) -> 
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        assert await list_store.newly_blocked(connection) == ["p"]
+        assert await list_store.newly_blocked(connection, datetime.now(UTC)) == ["p"]
         await transaction.rollback()
     assert await noticed(pool) == ["p"]
 

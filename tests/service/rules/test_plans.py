@@ -177,7 +177,7 @@ async def test_verdicts_are_found_in_the_partition_of_their_month_only(full: Con
 
 
 async def test_writing_verdicts_and_levels_reads_no_table(full: Connection, explaining: list[str]) -> None:
-    await store.rejudgeable(full, ["hot"], NOW - timedelta(hours=1), [])
+    await store.rejudgeable(full, ["hot"], NOW - timedelta(hours=1))
     await branch_store.count_branches(full, reports(20))
     plans = [*plans_of(explaining, "level < 2"), *plans_of(explaining, "insert into branch_day")]
     assert len(plans) == 2

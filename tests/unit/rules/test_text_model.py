@@ -102,3 +102,29 @@ def test_a_sound_model_is_accepted() -> None:
 
 def test_an_empty_model_is_accepted_and_says_nothing() -> None:
     assert TextModel({**DATA, "purpose": {}, "note": {}}).read("借款", "网恋").points == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"length": 10**400},
+        {"type_bias": [0]},
+        {"type_bias": [10**30, 0]},
+        {"types": ["romance", "no_such_type"]},
+        {"types": ["romance", "a\0b"]},
+    ],
+    ids=[
+        "an endless length",
+        "too few biases",
+        "an endless bias",
+        "a type the pack has not",
+        "a type no database keeps",
+    ],
+)
+def test_a_text_model_that_would_stop_the_judge_is_refused(changes: dict[str, Any]) -> None:
+    assert faults_of({"pack.yaml": COMMON, "text-model.json": json.dumps({**DATA, **changes})})
+
+
+def test_a_text_model_from_before_biases_of_types_is_still_read() -> None:
+    old = {name: value for name, value in DATA.items() if name != "type_bias"}
+    assert TextModel(old).read("", "网恋对象没见过") == MODEL.read("", "网恋对象没见过")
