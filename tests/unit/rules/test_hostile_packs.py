@@ -1,5 +1,6 @@
 """Whatever is in a pack's files: it is a pack or it is refused, in bounded time and without another exception."""
 
+import json
 import time
 from pathlib import Path
 from typing import Final
@@ -148,8 +149,23 @@ def test_a_folder_that_is_no_pack_is_refused(tmp_path: Path, place: str) -> None
         read_folder(tmp_path / place)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "rules.yml", "other-model.json"])
+def test_a_file_that_would_be_passed_over_in_silence_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pack.yaml").write_text(COMMON, encoding="utf-8")
+    (tmp_path / name).write_text("not of the pack", encoding="utf-8")
+    with pytest.raises(PackRefusedError, match=f"{name}:1:1: is not part of a pack"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("why", ["长" * 301, "a\0b", "a\u0085b"], ids=["too long", "a NUL", "a control character"])
+def test_what_no_screen_shows_and_no_database_keeps_is_refused(why: str) -> None:
+    rule = f"title: t\nowner: o\nrules:\n  - {{id: r-1, title: t, when: payee.personal, weight: 3, why: {json.dumps(why)}}}\n"
+    with pytest.raises(PackRefusedError, match="rules.yaml:4:"):
+        compile_pack({"pack.yaml": COMMON, "rules.yaml": rule})
+
+
 def test_a_folder_reads_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "pack.yaml").write_text(COMMON, encoding="utf-8")
-    (tmp_path / "notes.txt").write_text("not of the pack", encoding="utf-8")
+    (tmp_path / ".swp").write_text("an editor's", encoding="utf-8")
     assert read_folder(tmp_path) == {"pack.yaml": COMMON}
     assert isinstance(compile_pack(read_folder(tmp_path)), CompiledPack)
