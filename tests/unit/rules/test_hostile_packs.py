@@ -159,9 +159,10 @@ def test_a_file_that_would_be_passed_over_in_silence_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("why", ["长" * 301, "a\0b", "a\u0085b"], ids=["too long", "a NUL", "a control character"])
 def test_what_no_screen_shows_and_no_database_keeps_is_refused(why: str) -> None:
-    rule = f"title: t\nowner: o\nrules:\n  - {{id: r-1, title: t, when: payee.personal, weight: 3, why: {json.dumps(why)}}}\n"
-    with pytest.raises(PackRefusedError, match="rules.yaml:4:"):
-        compile_pack({"pack.yaml": COMMON, "rules.yaml": rule})
+    rule = f"{{id: r-1, title: t, when: payee.personal, weight: 3, why: {json.dumps(why)}}}"
+    text = f"title: t\nowner: o\nrules:\n  - {rule}\n"
+    with pytest.raises(PackRefusedError, match=r"rules\.yaml:4:"):
+        compile_pack({"pack.yaml": COMMON, "rules.yaml": text})
 
 
 def test_a_folder_reads_as_it_was_written(tmp_path: Path) -> None:
