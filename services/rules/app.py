@@ -49,7 +49,10 @@ class Parts:
 
     def needs(self) -> dict[str, str]:
         """Say whether there are rules to judge by."""
-        return {"rule_pack": "ok" if self.packs and self.packs.now else "none published"}
+        if self.packs is None or self.packs.now is None:
+            refused = self.packs.refused if self.packs else 0
+            return {"rule_pack": "none can be loaded, see the log" if refused else "none published"}
+        return {"rule_pack": "ok"}
 
 
 def build(settings: RulesSettings) -> FastAPI:

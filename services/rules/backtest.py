@@ -40,10 +40,17 @@ class _Side:
 
     caught: Counter[str] = field(default_factory=Counter)
     false_alerts: int = 0
+    named: Counter[str] = field(default_factory=Counter)
+    """Alerts of which the truth is known, by the scam type they named."""
 
-    def add(self, label: Label, level: Level) -> None:
+    named_rightly: Counter[str] = field(default_factory=Counter)
+
+    def add(self, label: Label, level: Level, scam_type: str | None) -> None:
         if level is not Level.ALERT:
             return
+        if scam_type and label.scam is not None and (label.scam_type or not label.scam):
+            self.named[scam_type] += 1
+            self.named_rightly[scam_type] += label.scam_type == scam_type
         if label.scam:
             self.caught[label.scam_type or UNTYPED] += 1
         elif label.scam is False:
@@ -63,7 +70,9 @@ class Tally:
         self._spoke: dict[str, Counter[bool | None]] = defaultdict(Counter)
         self._changed: list[dict[str, Any]] = []
 
-    def add(self, report_id: str, then: Level, then_score: int, now: Verdict, label: Label) -> None:
+    def add(  # a report then and now, and the truth
+        self, report_id: str, then: Level, then_score: int, now: Verdict, label: Label, then_type: str | None = None
+    ) -> None:
         """Take in one report."""
         self._reports += 1
         self._levels[then.value, now.level.value] += 1
@@ -71,8 +80,8 @@ class Tally:
             self._scams[label.scam_type or UNTYPED] += 1
         elif label.scam is False:
             self._honest += 1
-        self._then.add(label, then)
-        self._now.add(label, now.level)
+        self._then.add(label, then, then_type)
+        self._now.add(label, now.level, now.scam_type)
         for finding in now.findings:
             self._spoke[finding.rule][label.scam] += 1
         if now.level is not then and len(self._changed) < MOST_NAMED:
@@ -95,6 +104,8 @@ class Tally:
                     "scams": scams,
                     "recall_then": _share(self._then.caught[kind], scams),
                     "recall_now": _share(self._now.caught[kind], scams),
+                    "precision_then": _share(self._then.named_rightly[kind], self._then.named[kind]),
+                    "precision_now": _share(self._now.named_rightly[kind], self._now.named[kind]),
                 }
                 for kind, scams in sorted(self._scams.items())
             ],

@@ -16,21 +16,30 @@ JUDGED: Final = """
 """
 
 
+REPLAYED: Final = "v.filed_at >= $1 and v.filed_at < $2 and v.version = 1 and v.pack_version is not null"
+"""First verdicts of a span. Those from before there were packs have no facts to judge by."""
+
+
 async def count_judged(connection: RawConnection, since: datetime, until: datetime) -> int:
-    """Return how many reports were judged in a span, by when they were filed."""
+    """Return how many reports of a span `judged` yields."""
     return cast(
         "int",
         await connection.fetchval(
-            "select count(*) from verdict where filed_at >= $1 and filed_at < $2 and version = 1", since, until
+            f"select count(*) from verdict v where {REPLAYED}",  # noqa: S608 - our own words
+            since,
+            until,
         ),
     )
 
 
 async def judged(connection: RawConnection, since: datetime, until: datetime) -> AsyncIterator[Row]:
-    """Yield the first verdicts of a span, in the order of filing. Memory stays flat however many there are."""
+    """Yield the first verdicts of a span that were reached by a pack, in the order of filing.
+
+    Memory stays flat however many there are.
+    """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         cursor = connection.cursor(
-            f"{JUDGED} where v.filed_at >= $1 and v.filed_at < $2 and v.version = 1 order by v.filed_at, v.report_id",
+            f"{JUDGED} where {REPLAYED} order by v.filed_at, v.report_id",
             since,
             until,
             prefetch=PAGE,

@@ -75,14 +75,26 @@ async def releases(connection: AnyConnection, limit: int) -> list[Row]:
 
 
 async def version_before(connection: AnyConnection) -> int | None:
-    """Return the version that was live before the one that is: what a rollback goes back to."""
+    """Return the version that was live before the one that is: the highest below it, so that one can go on back."""
     return cast(
         "int | None",
         await connection.fetchval(
             """
-            with live as (select id, version from pack_release where role = 'live' order by id desc)
-            select version from live
-            where version is not null and version <> (select version from live limit 1) limit 1
+            select max(version) from pack_release
+            where role = 'live'
+              and version < (select version from pack_release where role = 'live' order by id desc limit 1)
             """
         ),
     )
+
+
+async def once_live(pool: Pool | AnyConnection, limit: int) -> list[int]:
+    """Return the versions that were live, the one released last first."""
+    rows = await pool.fetch(
+        """
+        select version from pack_release where role = 'live' and version is not null
+        group by version order by max(id) desc limit $1
+        """,
+        limit,
+    )
+    return [row["version"] for row in rows]

@@ -1,6 +1,7 @@
 """The packs in force in this process: looked for twice a second, compiled aside, swapped in one piece."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 3.0
+MOST_TRIED: Final = 10
 
 
 def _warn() -> None:
@@ -69,7 +71,7 @@ class Packs:
         """Take up what is released by now."""
         wanted = await pack_store.in_force(self._pool)
         before = self._in_force
-        live = await self._loaded(wanted.get("live"), before.live if before else None)
+        live = await self._loaded(wanted.get("live"), before.live if before else await self._last_loadable(wanted))
         if live is None:
             return
         shadow = await self._loaded(wanted.get("shadow"), before.shadow if before else None)
@@ -79,14 +81,25 @@ class Packs:
             self._there.set()
             log.info("rule_pack_in_force", live=live.label(), shadow=now.shadow.label() if now.shadow else None)
 
+    async def _last_loadable(self, wanted: Mapping[str, int]) -> Published | None:
+        """Return what was live last and can be loaded: a replica that starts must not judge by nothing."""
+        if wanted.get("live") not in self._refused:
+            return None
+        for version in await pack_store.once_live(self._pool, MOST_TRIED):
+            if loaded := await self._loaded(version, None):
+                return loaded
+        return None
+
     async def _loaded(self, version: int | None, before: Published | None) -> Published | None:
         if version is None or version in self._refused or (before and before.version == version):
             return before
         found = await pack_store.stored(self._pool, version)
+        assert found, "a release names a version that is stored"
         try:
-            assert found, "a release names a version that is stored"
             return Published(version, await asyncio.to_thread(compile_pack, found.files))
         except PackRefusedError as error:
-            self._refused.add(version)
             log.error("rule_pack_refused", version=version, faults=len(error.faults), first=str(error.faults[0]))  # noqa: TRY400
-            return before
+        except Exception:  # whatever another program wrote there: what is in force stays so
+            log.exception("rule_pack_refused", version=version)
+        self._refused.add(version)
+        return before

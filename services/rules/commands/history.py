@@ -16,14 +16,15 @@ from rich.table import Table
 
 from services.rules import history_store, pack_store
 from services.rules.backtest import Tally, label_of, weights_of
-from services.rules.commands.packs import checked
+from services.rules.commands.packs import checked, faults_listed, folded, stored_as
 from services.rules.judging import condition_kept, visit_of
-from services.rules.pack.compiled import CompiledPack
+from services.rules.pack.compiled import CompiledPack, Judgement
 from services.rules.pack.compiling import compile_pack
+from services.rules.verdict import Verdict
 from shared.command import connected, run
 from shared.events import Level, VerdictReached
 from shared.postgres import RawConnection, Row
-from shared.privacy import Seal
+from shared.privacy import Seal, SealBrokenError
 from shared.settings import Keys, read_keys
 
 console = Console(highlight=False, soft_wrap=True)
@@ -51,7 +52,8 @@ def explain(report: Annotated[UUID, typer.Argument(help="Report id.")]) -> None:
                 raise ValueError(f"no verdict on report {report} is kept here")
             for row in rows:
                 stored = await pack_store.stored(connection, row["pack_version"]) if row["pack_version"] else None
-                _explain(row, compile_pack(stored.files) if stored else None, narrative)
+                with faults_listed():
+                    _explain(row, compile_pack(stored.files) if stored else None, narrative)
 
     run(work)
 
@@ -66,22 +68,32 @@ def _explain(row: Row, pack: CompiledPack | None, narrative: Seal) -> None:
         console.print("the pack of that time is not kept here (judged before packs were published)")
         return
     judged = _judged_by(pack, row, event, narrative)
-    table = Table("rule", "points", "when", "why")
+    table = folded("rule", "points", "when", "why")
     conditions = {rule.id: rule.condition.source for rule in pack.rules}
     for finding in judged.verdict.findings:
         table.add_row(finding.rule, str(finding.weight), escape(conditions.get(finding.rule, "")), escape(finding.why))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     points = sum(finding.weight for finding in judged.verdict.findings)
     prior = pack.scale.prior
     console.print(f"score = 100 / (1 + 10^(-({prior} + {points}) / 10)) = {pack.scale.score(points)}")
-    anew = judged.verdict
-    same = (anew.findings, anew.level, anew.score) == (event.findings, event.level, event.score)
+    if condition := judged.verdict.condition:
+        console.print(f"a list entry had the last word: {condition.kind.value} by {escape(condition.author)}")
+    same = _said(judged.verdict) == _said(event) and pack.hash == row["pack_hash"]
     console.print("[green]judged anew, it is the same[/]" if same else "[red]judged anew, it is another[/]")
 
 
-def _judged_by(pack: CompiledPack, row: Row, event: VerdictReached, narrative: Seal) -> Any:  # noqa: ANN401
+def _said(verdict: Verdict | VerdictReached) -> tuple[object, ...]:
+    return verdict.level, verdict.score, verdict.scam_type, verdict.findings, verdict.advice
+
+
+def _judged_by(pack: CompiledPack, row: Row, event: VerdictReached, narrative: Seal) -> Judgement:
+    """Judge by what was kept. Raises ValueError where the report cannot be read."""
     condition = condition_kept(json.loads(row["lists"])) if row["lists"] else None
-    return pack.judge(json.loads(row["facts"]), visit_of(event.report, narrative), condition)
+    try:
+        visit = visit_of(event.report, narrative)
+    except SealBrokenError as error:
+        raise ValueError(f"report {row['report_id']}: {error}; see NARRATIVE_KEYS") from None
+    return pack.judge(json.loads(row["facts"]), visit, condition)
 
 
 def backtest(
@@ -98,19 +110,18 @@ def backtest(
         narrative = Narrative().seal()
         async with connected("rules") as connection:
             chosen = await _published(connection, int(pack)) if pack.isdigit() else compiled
-            return await _replayed(connection, chosen, narrative, moment(since), moment(until))
+            found = await _replayed(connection, chosen, narrative, moment(since), moment(until))
+        result = {"pack": pack, "since": since, "until": until, **found}
+        if out:
+            out.write_text(json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return result
 
-    result = {"pack": pack, "since": since, "until": until, **run(work)}
-    if out:
-        out.write_text(json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    _print_backtest(result)
+    _print_backtest(run(work))
 
 
 async def _published(connection: RawConnection, version: int) -> CompiledPack:
-    stored = await pack_store.stored(connection, version)
-    if stored is None:
-        raise ValueError(f"there is no version {version}; see `lanjie rules list`")
-    return compile_pack(stored.files)
+    with faults_listed():
+        return compile_pack((await stored_as(connection, version)).files)
 
 
 async def _replayed(
@@ -125,7 +136,7 @@ async def _replayed(
             event = VerdictReached.model_validate_json(row["event"])
             now = _judged_by(pack, row, event, narrative).verdict
             label = label_of(row["finding"], row["disposition"], row["found_scam_type"])
-            tally.add(str(row["report_id"]), Level(row["level"]), row["score"], now, label)
+            tally.add(str(row["report_id"]), Level(row["level"]), row["score"], now, label, row["scam_type"])
             progress.advance(task)
     return {"hash": pack.hash, **tally.result()}
 
@@ -144,36 +155,37 @@ def moment(text: str) -> datetime:
 def _print_backtest(result: dict[str, Any]) -> None:
     labelled = result["labelled"]
     console.print(f"{result['reports']} reports; known to be scams {labelled['scams']}, honest {labelled['honest']}")
-    changes = Table("level then", "level now", "reports")
+    changes = folded("level then", "level now", "reports")
     for one in result["levels"]:
         changes.add_row(_level(one["then"]), _level(one["now"]), str(one["reports"]))
-    console.print(changes)
-    quality = Table("at alert level", "then", "now")
+    console.print(changes, soft_wrap=False)
+    quality = folded("at alert level", "then", "now")
     for name in ("recall", "precision", "false_alerts"):
         quality.add_row(name, _number(result["then"][name]), _number(result["now"][name]))
     for one in result["types"]:
-        row = (_number(one["recall_then"]), _number(one["recall_now"]))
-        quality.add_row(f"recall {one['scam_type']} ({one['scams']})", *row)
-    console.print(quality)
-    rules = Table("rule", "weight", "observed", "spoke", "in scams", "in honest")
+        for name in ("recall", "precision"):
+            row = (_number(one[f"{name}_then"]), _number(one[f"{name}_now"]))
+            quality.add_row(f"{name} {one['scam_type']} ({one['scams']})", *row)
+    console.print(quality, soft_wrap=False)
+    rules = folded("rule", "weight", "observed", "spoke", "in scams", "in honest")
     for one in sorted(result["rules"], key=lambda one: -one["spoke"]):
         numbers = (one["weight"], one["observed_weight"], one["spoke"], one["in_scams"], one["in_honest"])
         rules.add_row(one["rule"], *(_number(number) for number in numbers))
-    console.print(rules)
+    console.print(rules, soft_wrap=False)
 
 
 def shadow(since: Annotated[str, typer.Option(help="From when: 7d, 12h or a date with its zone.")] = "7d") -> None:
     """Show what shadow rules and the shadow pack would have said, beside what was said and what became of it."""
 
     async def work() -> Table:
-        table = Table("would count", "level", "would be", "reports", "known scams", "known honest")
+        table = folded("would count", "level", "would be", "reports", "known scams", "known honest")
         async with connected("rules") as connection:
             for row in await history_store.shadows(connection, moment(since)):
                 counts = (str(row["reports"]), str(row["scams"]), str(row["honest"]))
                 table.add_row(row["of"], _level(row["level"]), _level(row["would_be"]), *counts)
         return table
 
-    console.print(run(work))
+    console.print(run(work), soft_wrap=False)
 
 
 def _level(level: str) -> str:

@@ -6,7 +6,6 @@ the judge sees is the token alone.
 
 import base64
 import csv
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.rules import list_store
+from services.rules.commands.packs import folded
 from services.rules.conditions import ConditionKind, Subject
 from services.rules.list_store import Entry
 from shared.command import connected, run
@@ -69,17 +69,16 @@ def add(
     """Put one account on a list; it counts within two seconds."""
     row = {"subject": subject.value, "account": account, "condition": condition.value, "reason": reason}
     row |= {"scam_type": scam_type, "expires_at": expires}
-    entry = _entry(row, author, TokenKey().tokens(), datetime.now(UTC), new_id())
-    if isinstance(entry, str):
-        console.print(f"[red]{escape(entry)}[/]")
-        raise typer.Exit(1)
 
-    async def work() -> None:
+    async def work() -> UUID:
+        entry = _entry(row, author, TokenKey().tokens(), datetime.now(UTC), new_id())
+        if isinstance(entry, str):
+            raise ValueError(entry)  # noqa: TRY004 - what the analyst wrote is wrong, not its type
         async with connected("rules") as connection, connection.transaction():
             await list_store.add_entries(connection, [entry])
+        return entry.id
 
-    run(work)
-    console.print(f"[green]entry {entry.id}[/] is in force")
+    console.print(f"[green]entry {run(work)}[/] is in force")
 
 
 @commands.command("import")
@@ -87,39 +86,44 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV with a header: " + ", ".join(COLUMNS))], author: Author
 ) -> None:
     """Import entries from CSV, with a report on each line that cannot be taken. The same file twice adds nothing."""
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        read = list(read_entries(text, author, TokenKey().tokens(), datetime.now(UTC)))
-    entries = [one for one in read if isinstance(one, Entry)]
 
-    async def work() -> int:
+    async def work() -> tuple[int, int, list[Refused]]:
+        tokens = TokenKey().tokens()
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            read = list(read_entries(text, author, tokens, datetime.now(UTC)))
+        entries = [one for one in read if isinstance(one, Entry)]
         async with connected("rules") as connection, connection.transaction():
-            return await list_store.add_entries(connection, entries)
+            added = await list_store.add_entries(connection, entries) if entries else 0
+        return added, len(entries), [one for one in read if isinstance(one, Refused)]
 
-    added = run(work) if entries else 0
-    refused = [one for one in read if isinstance(one, Refused)]
+    added, taken, refused = run(work)
     for one in refused:
-        console.print(f"[red]{file.name}:{one.line}[/] {escape(one.reason)}")
-    console.print(f"{added} added, {len(entries) - added} there already, {len(refused)} refused")
+        console.print(f"[red]{escape(file.name)}:{one.line}[/] {escape(one.reason)}")
+    console.print(f"{added} added, {taken - added} there already, {len(refused)} refused")
     if refused:
-        sys.exit(1)
+        raise typer.Exit(1)
 
 
 def read_entries(text: TextIO, author: str, tokens: Tokens, now: datetime) -> Iterator[Entry | Refused]:
     """Read a CSV; yield an entry or a refusal for each line. An entry's id comes of what it says."""
-    reader = csv.DictReader(text, strict=True)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        yield Refused(1, f"the header has no {', '.join(missing)}; it is {','.join((*COLUMNS, *OPTIONAL))}")
-        return
+    rows = csv.DictReader(text, strict=True)
+    read = 0  # lines, the last whole row's included
     try:
-        for row in reader:
-            if reader.line_num > MOST_LINES:
-                yield Refused(reader.line_num, f"more than {MOST_LINES} lines; split the file")
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            yield Refused(1, f"the header has no {', '.join(missing)}; it is {','.join((*COLUMNS, *OPTIONAL))}")
+            return
+        for row in rows:
+            read = rows.line_num
+            if read > MOST_LINES:
+                yield Refused(read, f"more than {MOST_LINES} lines; split the file")
                 return
             entry = _entry(row, author, tokens, now, None) if None not in row else "has more cells than the header"
-            yield Refused(reader.line_num, entry) if isinstance(entry, str) else entry
+            yield Refused(read, entry) if isinstance(entry, str) else entry
     except csv.Error as error:
-        yield Refused(reader.line_num, f"is not CSV: {error}; what follows was not read")
+        yield Refused(read + 1, f"is not CSV, here or soon after: {error}; no more was read")
+    except UnicodeDecodeError:
+        yield Refused(read + 1, "is not UTF-8, here or soon after: save the file as UTF-8; no more was read")
 
 
 def _entry(
@@ -177,9 +181,11 @@ def end(
     account: Annotated[str, typer.Option(help="Or: account number, to end all its entries.")] = "",
 ) -> None:
     """End an entry, or all of an account. Entries are never deleted."""
-    token = TokenKey().tokens().of("account", account.replace(" ", "")) if account else None
 
     async def work() -> int:
+        if not entry and not account:
+            raise ValueError("name an --entry or an --account")
+        token = TokenKey().tokens().of("account", account.replace(" ", "")) if account else None
         async with connected("rules") as connection:
             ids = [entry] if entry else []
             return await list_store.end_entries(connection, author, datetime.now(UTC), ids=ids, token=token)
@@ -196,7 +202,8 @@ def list_(
     """List entries, the latest first."""
 
     async def work() -> Table:
-        table = Table("entry", "subject", "condition", "reason", "by", "from", "until", "ended")
+        table = folded("entry", "subject", "condition", "reason", "by", "from", "until", "ended")
+        table.columns[0].no_wrap = True  # it is to be copied
         async with connected("rules") as connection:
             for row in await list_store.entries(connection, None if all_ else datetime.now(UTC), limit):
                 until = f"{row['expires_at']:%Y-%m-%d %H:%M}" if row["expires_at"] else ""
@@ -207,4 +214,4 @@ def list_(
                 )
         return table
 
-    console.print(run(work))
+    console.print(run(work), soft_wrap=False)

@@ -1,12 +1,14 @@
 """`lanjie rules check|diff|publish|rollback|list|show|names`: what analysts do with rule packs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.rules import pack_store
 from services.rules.features import FEATURES
@@ -16,6 +18,7 @@ from services.rules.pack.diff import differences
 from services.rules.pack.files import PackRefusedError, parse, read_folder
 from services.rules.pack.source import Pack, Status
 from shared.command import connected, run
+from shared.events import Level
 from shared.postgres import RawConnection
 
 console = Console(highlight=False, soft_wrap=True)
@@ -28,14 +31,26 @@ Note = Annotated[str, typer.Option(help="Why; recorded.")]
 
 def checked(folder: Path) -> tuple[dict[str, str], CompiledPack]:
     """Read and compile a pack; list every fault and end with code 1 where it cannot be used."""
-    try:
+    with faults_listed():
         files = read_folder(folder)
         return files, compile_pack(files)
+
+
+@contextmanager
+def faults_listed() -> Iterator[None]:
+    """List every fault of a pack that cannot be used, also of one that an older program published; end with code 1."""
+    try:
+        yield
     except PackRefusedError as error:
         for fault in error.faults:
             console.print(f"[red]{escape(str(fault))}[/]")
         console.print(f"{len(error.faults)} to mend; nothing was changed")
         raise typer.Exit(1) from None
+
+
+def folded(*headers: str, show_lines: bool = False) -> Table:
+    """Make a table whose cells are folded where the terminal is narrow, never cut."""
+    return Table(*(Column(header, overflow="fold") for header in headers), show_lines=show_lines)
 
 
 def check(folder: Folder) -> None:
@@ -46,7 +61,9 @@ def check(folder: Folder) -> None:
 
 def diff(
     folder: Folder,
-    against: Annotated[int | None, typer.Option(help="Version to compare with; default: the one that is live.")] = None,
+    against: Annotated[
+        int | None, typer.Option(min=1, help="Version to compare with; default: the one that is live.")
+    ] = None,
 ) -> None:
     """Show what a pack changes in the one that is live, or in another version."""
     files, _ = checked(folder)
@@ -54,7 +71,8 @@ def diff(
     async def work() -> Pack | None:
         async with connected("rules") as connection:
             version = against or (await pack_store.in_force(connection)).get("live")
-            return (await _stored(connection, version))[1] if version else None
+            with faults_listed():
+                return parse((await stored_as(connection, version)).files)[0] if version else None
 
     before = run(work)
     if before is None:
@@ -76,7 +94,10 @@ def publish(
     async def work() -> int:
         async with connected("rules") as connection, connection.transaction():
             version = await pack_store.store_pack(connection, pack.common.name, files, author, note)
+            tried = (await pack_store.in_force(connection)).get("shadow")
             await pack_store.release(connection, "shadow" if shadow else "live", version, author, note)
+            if not shadow and tried == version:
+                await pack_store.release(connection, "shadow", None, author, "it is live now")
             return version
 
     version = run(work)
@@ -87,7 +108,7 @@ def publish(
 def rollback(
     author: Author,
     note: Note = "",
-    to: Annotated[int | None, typer.Option(help="Version to go back to; default: the one before.")] = None,
+    to: Annotated[int | None, typer.Option(min=1, help="Version to go back to; default: the one before.")] = None,
     *,
     shadow: Annotated[bool, typer.Option("--shadow", help="End the shadow instead.")] = False,
 ) -> None:
@@ -97,7 +118,8 @@ def rollback(
         async with connected("rules") as connection, connection.transaction():
             version = None if shadow else to or await pack_store.version_before(connection)
             if not shadow:
-                await _stored(connection, version)
+                with faults_listed():
+                    compile_pack((await stored_as(connection, version)).files)
             await pack_store.release(connection, "shadow" if shadow else "live", version, author, note)
             return version
 
@@ -110,7 +132,7 @@ def list_(limit: Annotated[int, typer.Option(help="How many releases to show.")]
 
     async def work() -> Table:
         async with connected("rules") as connection:
-            table = Table("released", "role", "version", "pack", "hash", "by", "note")
+            table = folded("released", "role", "version", "pack", "hash", "by", "note")
             for row in await pack_store.releases(connection, limit):
                 released = f"{row['released_at']:%Y-%m-%d %H:%M:%S}"
                 mark = "[green]in force[/] " if row["in_force"] else ""
@@ -120,7 +142,7 @@ def list_(limit: Annotated[int, typer.Option(help="How many releases to show.")]
                 table.add_row(released, row["role"], mark + version, row["name"] or "", digest, *texts)
             return table
 
-    console.print(run(work))
+    console.print(run(work), soft_wrap=False)
 
 
 def show(
@@ -131,8 +153,11 @@ def show(
 
     async def work() -> pack_store.Stored:
         async with connected("rules") as connection:
-            return (await _stored(connection, version))[0]
+            return await stored_as(connection, version)
 
+    if out.is_dir() and any(out.iterdir()):
+        console.print(f"[red]{out} is not empty: name a new folder, or files of another pack would be in this one[/]")
+        raise typer.Exit(1)
     stored = run(work)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in stored.files.items():
@@ -144,7 +169,7 @@ def names(
     folder: Annotated[Path | None, typer.Argument(help="Folder of a pack, for its own names too.")] = None,
 ) -> None:
     """List every name a condition may use, with type, unit, window and meaning."""
-    table = Table("name", "type", "unit", "window", "meaning")
+    table = folded("name", "type", "unit", "window", "meaning")
     for feature in FEATURES.values():
         table.add_row(feature.name, KINDS[type(feature.default)], feature.unit, feature.window, feature.meaning)
     if folder:
@@ -158,7 +183,7 @@ def names(
             if name not in FEATURES:
                 table.add_row(name, KINDS[type(default)], "", "", meanings.get(name, TEXT_NAMES.get(name, "")))
         assert compiled.names == names_of(pack)
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 TEXT_NAMES: Final = {
@@ -168,20 +193,23 @@ TEXT_NAMES: Final = {
 }
 
 
-async def _stored(connection: RawConnection, version: int | None) -> tuple[pack_store.Stored, Pack]:
-    found = await pack_store.stored(connection, version) if version else None
+async def stored_as(connection: RawConnection, version: int | None) -> pack_store.Stored:
+    """Return a published pack. Raises ValueError where there is none."""
+    if version is None:
+        raise ValueError("nothing to go back to")
+    found = await pack_store.stored(connection, version)
     if found is None:
-        raise ValueError(
-            f"there is no version {version}; see `lanjie rules list`" if version else "nothing to go back to"
-        )
-    return found, parse(found.files)[0]
+        raise ValueError(f"there is no version {version}; see `lanjie rules list`")
+    return found
 
 
 def _described(pack: CompiledPack) -> str:
     active = sum(rule.said.status is Status.ACTIVE for rule in pack.rules)
     shadow = len(pack.rules) - active
     tried = f", {shadow} in the shadow" if shadow else ""
-    return f"{pack.common.name} {pack.hash[:12]}: {active} rules{tried}, {len(pack.lexicon.phrases)} phrases"
+    alone = next((points for points in range(41) if pack.scale.level(pack.scale.score(points)) is Level.ALERT), None)
+    reach = f"; {alone} points make an alert" if alone is not None else ""
+    return f"{pack.common.name} {pack.hash[:12]}: {active} rules{tried}, {len(pack.lexicon.phrases)} phrases{reach}"
 
 
 def _print_differences(before: Pack, after: Pack) -> None:
@@ -189,8 +217,8 @@ def _print_differences(before: Pack, after: Pack) -> None:
     if not found:
         console.print("no difference")
         return
-    table = Table("", "kind", "name", "was", "is", show_lines=True)
+    table = folded("", "kind", "name", "was", "is", show_lines=True)
     for one in found:
         sign = "[green]+[/]" if one.before is None else "[red]-[/]" if one.after is None else "[yellow]~[/]"
         table.add_row(sign, one.kind, one.name, escape(one.before or ""), escape(one.after or ""))
-    console.print(table)
+    console.print(table, soft_wrap=False)

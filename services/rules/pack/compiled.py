@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -92,6 +92,8 @@ class CompiledPack:
 
     def judge(self, facts: Facts, visit: Visit, condition: Condition | None = None) -> Judgement:
         """Judge one report by what is known of it, by its text, and by the list entry that applies."""
+        if condition and condition.scam_type not in self.common.scam_types:
+            condition = replace(condition, scam_type=None)
         values, quotes = self.look(facts, visit)
         answers = self.together.evaluate(values)
         spoke = [
@@ -127,7 +129,7 @@ class CompiledPack:
     def _finding(self, rule: Rule, values: Mapping[str, Value], quotes: Mapping[str, str]) -> Finding:
         shown = rule.scam_type.name if isinstance(rule.scam_type, Shown) else None
         scam_type = values[shown] if shown else rule.scam_type
-        named = str(scam_type) if scam_type else None
+        named = str(scam_type) if scam_type in self.common.scam_types else None
         why = "".join(part if isinstance(part, str) else self._shown(part.name, values, quotes) for part in rule.why)
         return Finding(rule.id, rule.weight, EMPTY.sub("", why), named, rule.advice, guess=shown == GUESS)
 

@@ -122,6 +122,13 @@ async def test_all_that_is_known_is_found_through_an_index_never_by_reading_a_ta
     assert_by_index(scans(plan, "sighting", "outcome", "list_entry"))
 
 
+async def test_a_plan_made_before_anything_was_seen_finds_accounts_through_their_own_indexes(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        found = scans(await pasts(connection, reports(1), "verbose"), "sighting")
+    assert len(found) == 6
+    assert {node["Index Name"] for node in found} == {f"sighting_by_{one}" for one in ("payee", "payer", "person")}
+
+
 async def test_a_hot_account_costs_no_more_than_its_latest_hundred_sightings(full: Connection) -> None:
     seen = scans(await pasts(full, reports(1), "analyze"), "sighting")
     assert len(seen) == 6
