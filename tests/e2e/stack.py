@@ -1,5 +1,6 @@
 """A local run as a subprocess, and what a test does with it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,16 +9,17 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.config import DEFAULT_PORTS, ROOT
+from deploy.local.config import DEFAULT_PORTS, HOST, ROOT, free_port
 from shared.postgres import RawConnection
 
 FREE_PORTS = {f"LANJIE_{part.upper()}_PORT": "0" for part in DEFAULT_PORTS}
@@ -65,6 +67,23 @@ class Stack:
         if pid := self.pid(part):
             os.kill(pid, signal.SIGKILL)
 
+    def environment(self, part: str) -> dict[str, str]:
+        """Return what a part that is up was told."""
+        told: dict[str, str] = psutil.Process(self.pid(part)).environ()
+        return told
+
+    async def lanjie(self, *words: str) -> str:
+        """Run the `lanjie` command on the database of rules; return what it said. It must end well."""
+        told = {**self.environment("rules"), "TOKEN_KEY": self.environment("intake")["TOKEN_KEY"]}
+        command = Path(sys.executable).parent / "lanjie"
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            command, *words, cwd=ROOT, env=told, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        )
+        said, _ = await process.communicate()
+        assert process.returncode == 0, said.decode()
+        return said.decode()
+
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[RawConnection]:
         """Connect to a service's database."""
@@ -98,6 +117,39 @@ def running_stack(folder: Path, **environment: str) -> Iterator[Stack]:
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+
+
+@asynccontextmanager
+async def one_more(stack: Stack, part: str) -> AsyncIterator["subprocess.Popen[bytes]"]:
+    """Run a second replica of a part; yield its process when both have their share of the work."""
+    port = str(free_port())
+    told = {**stack.environment(part), "PORT": port}
+    with (stack.folder / "logs" / f"{part}-2.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: ASYNC220 - over in a moment
+            [sys.executable, "-m", f"services.{part}"],
+            cwd=ROOT,
+            env=told,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # the kernel shares processors out by session, and ours is busy
+        )
+        try:
+            async with asyncio.timeout(30), httpx2.AsyncClient(timeout=2) as client:
+                for url in (f"http://{HOST}:{port}", stack.info[part]):
+                    while not await _works(client, url):
+                        assert process.poll() is None, f"the second {part} ended"
+                        await asyncio.sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def _works(client: httpx2.AsyncClient, url: str) -> bool:
+    with suppress(httpx2.HTTPError):
+        answer = await client.get(f"{url}/health/ready")
+        return answer.status_code == 200 and answer.json()["consumer"] == "ok"
+    return False
 
 
 @asynccontextmanager

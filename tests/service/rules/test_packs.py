@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.rules import consumers
+from services.rules import consumers, pack_store
 from services.rules.metrics import Metrics
 from services.rules.packs import Packs
 from shared.events import ReportFiled, VerdictReached
@@ -183,7 +183,7 @@ async def test_a_second_verdict_names_the_pack_that_reached_it(dsn: str, pool: P
 async def test_a_replica_that_starts_while_the_live_pack_cannot_be_loaded_judges_by_the_last_that_can(
     pool: Pool,
 ) -> None:
-    async with pool.acquire() as connection:
+    async with pool.acquire() as connection, connection.transaction():
         broken = await pack_store.store_pack(connection, "broken", {"pack.yaml": "name: 1"}, "an older program", "")
         await pack_store.release(connection, "live", broken, "an older program", "")
     packs = Packs(pool)
