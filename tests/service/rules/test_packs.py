@@ -190,4 +190,4 @@ async def test_a_replica_that_starts_while_the_live_pack_cannot_be_loaded_judges
     await packs.look()
     await packs.look()
     assert packs.now
-    assert (packs.now.live.label(), packs.refused) == ("test@1", 1)
+    assert (packs.now.live.label(), packs.refused) == ("reference@1", 1)
