@@ -151,7 +151,7 @@ class Together:
 
     def evaluate(self, values: Mapping[str, Value]) -> list[bool | None]:
         """Return whether each condition holds; None where it has no answer, as for a division by zero."""
-        given = {LISTS[kind]: [values[name] for name in names] for kind, names in self._names.items()}
+        given = {LISTS[kind]: list(map(values.__getitem__, names)) for kind, names in self._names.items()}
         activation = self._env.Activation(given)
         answers: list[bool | None] = []
         for together, singly in zip(self._lists, self._singly, strict=True):
