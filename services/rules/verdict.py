@@ -69,8 +69,12 @@ class Verdict:
 
 
 def decide(findings: Sequence[Finding], scale: Scale, condition: Condition | None = None) -> Verdict:
-    """Add up the findings; a condition has the last word. The heaviest come first, in findings and advice."""
-    ordered = sorted(findings, key=lambda finding: (-finding.weight, finding.rule))
+    """Add up the findings; a condition has the last word.
+
+    In findings and advice the heaviest come first, but what only reads like a scam comes after what is one.
+    """
+    ordered = sorted(findings, key=lambda one: (one.guess and one.weight > 0, -one.weight, one.rule))
+    ordered.sort(key=lambda one: one.weight <= 0)
     score = _bounded(scale.score(sum(finding.weight for finding in ordered)), scale, condition)
     level = scale.level(score)
     speaking = [finding for finding in ordered if finding.weight > 0] if level is not Level.CLEAR else []

@@ -218,3 +218,10 @@ def test_an_unconditional_block_goes_before_an_override_and_that_before_a_block(
 
 def test_no_entry_leaves_the_word_to_the_rules() -> None:
     assert applying([]) is None
+
+
+def test_what_only_reads_like_a_scam_is_told_after_what_is_one_and_before_what_speaks_against_it() -> None:
+    guess = Finding("model", 26, "因为 model", None, NOTHING, guess=True)
+    known = [finding(3, "small"), finding(-4, "against"), finding(8, "large")]
+    ordered = decide([guess, *known], SCALE).findings
+    assert [one.rule for one in ordered] == ["large", "small", "model", "against"]
