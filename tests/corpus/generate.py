@@ -1,4 +1,4 @@
-"""A labelled corpus: visits to counters, made from stories that people wrote, with the noise of real counters.
+"""A labelled corpus: visits to counters, made of invented stories, with the noise of real counters.
 
 The stories are split by author: nothing of the pack was written or trained on the unseen author's.
 """
