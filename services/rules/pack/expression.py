@@ -104,12 +104,7 @@ class Language:
         lists = self._by_type(used)
         slots = _slots(lists)
         pages = _pages([self._placed(one.source, one.tokens, slots) for one in conditions])
-        return Together(
-            self._lists_env,
-            lists,
-            [self._lists_env.compile(_listed(page)) for page in pages],
-            [[self._lists_env.compile(source) for source in page] for page in pages],
-        )
+        return Together(self._lists_env, lists, pages)
 
     def _by_type(self, names: Iterable[str]) -> dict[type, list[str]]:
         used = list(names)
@@ -140,27 +135,29 @@ class Language:
 class Together:
     """Conditions that are evaluated in one call for all (one call for every 200 of them)."""
 
-    def __init__(
-        self,
-        env: cel.Env,
-        names: Mapping[type, Sequence[str]],
-        lists: Sequence[cel.Expression],
-        singly: Sequence[Sequence[cel.Expression]],
-    ) -> None:
-        self._env, self._names, self._lists, self._singly = env, names, lists, singly
+    def __init__(self, env: cel.Env, names: Mapping[type, Sequence[str]], pages: Sequence[Sequence[str]]) -> None:
+        self._env, self._names, self._pages = env, names, pages
+        self._lists = [env.compile(_listed(page)) for page in pages]
+        self._singly: dict[int, list[cel.Expression]] = {}
 
     def evaluate(self, values: Mapping[str, Value]) -> list[bool | None]:
         """Return whether each condition holds; None where it has no answer, as for a division by zero."""
         given = {LISTS[kind]: list(map(values.__getitem__, names)) for kind, names in self._names.items()}
         activation = self._env.Activation(given)
         answers: list[bool | None] = []
-        for together, singly in zip(self._lists, self._singly, strict=True):
+        for at, together in enumerate(self._lists):
             found = together.eval(activation)
             if found.type() == cel.Type.ERROR:  # one has no answer: the others still have theirs
-                answers += [_answer(each.eval(activation)) for each in singly]
+                answers += [_answer(each.eval(activation)) for each in self._one_by_one(at)]
             else:
                 answers += found.plain_value()
         return answers
+
+    def _one_by_one(self, at: int) -> list[cel.Expression]:
+        """Compile a page's conditions by themselves, once they are needed: most packs never need it."""
+        if at not in self._singly:
+            self._singly[at] = [self._env.compile(source) for source in self._pages[at]]
+        return self._singly[at]
 
 
 def _answer(found: cel.Value) -> bool | None:
