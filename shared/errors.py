@@ -60,7 +60,7 @@ def invalid(*errors: FieldProblem) -> Refusal:
     return Refusal(HTTPStatus(422), f"Not accepted: {fields}.", errors=errors)
 
 
-def conflict(detail: str, *, existing_id: str | None = None) -> Refusal:
-    """Refuse what contradicts the state of things."""
-    extensions = {"existing_id": existing_id} if existing_id else {}
-    return Refusal(HTTPStatus.CONFLICT, detail, extensions=extensions)
+def conflict(detail: str, *, existing_id: str | None = None, rule: str | None = None) -> Refusal:
+    """Refuse what contradicts the state of things; `rule` names the rule it would break."""
+    named = {"existing_id": existing_id, "rule": rule}
+    return Refusal(HTTPStatus.CONFLICT, detail, extensions={name: value for name, value in named.items() if value})

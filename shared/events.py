@@ -80,6 +80,7 @@ class OrderKind(StrEnum):
     FREEZE = "freeze"
     EXTEND_FREEZE = "extend_freeze"
     UNFREEZE = "unfreeze"
+    RETURN_FUNDS = "return_funds"
 
 
 class OrderStatus(StrEnum):
@@ -95,6 +96,23 @@ class FeedbackResult(StrEnum):
 
     SUCCESS = "success"
     FAILURE = "failure"
+
+
+class Failure(StrEnum):
+    """Why a bank did not do what an order says: it could not, facts do not match, or there is nothing to do it to."""
+
+    TECHNICAL = "technical"
+    MISMATCH = "mismatch"
+    BUSINESS = "business"
+
+
+class Checked(StrEnum):
+    """What a bank compares with its books before it stops (银发〔2016〕86号)."""
+
+    NAME = "name"
+    ACCOUNT = "account"
+    AMOUNT = "amount"
+    TRANSFER_AT = "transfer_at"
 
 
 class Wire(BaseModel):
@@ -291,7 +309,12 @@ class DispositionCounted(Event):
 
 
 class OrderChanged(Event):
-    """An order to a bank as it stands now. `answers` names the feedback this version carries."""
+    """An order to a bank as it stands now. `answers` names the feedback this version carries.
+
+    `acts_on` is the earlier order whose hold it extends, ends or freezes; `account_level` is 1 for the account
+    that the customer paid, 2 and more for those the money moved on to. `term_months` and the fields after it are
+    a freeze's.
+    """
 
     type: ClassVar[str] = "lanjie.order.changed.v1"
     topic: ClassVar[str] = ORDERS
@@ -313,6 +336,12 @@ class OrderChanged(Event):
     expires_at: AwareDatetime | None = None
     unit: str
     scam_type: str | None = None
+    account_level: int = 1
+    acts_on: UUID | None = None
+    term_months: int | None = None
+    scope: str | None = None
+    includes_proceeds: bool | None = None
+    notice_number: str | None = None
     identity: Sealed
     answers: UUID | None = None
 
@@ -333,8 +362,12 @@ class FeedbackReceived(Event):
     result: FeedbackResult
     balance_before_fen: Fen | None = None
     stopped_fen: Fen | None = None
+    frozen_fen: Fen | None = None
+    returned_fen: Fen | None = None
     executed_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    failure: Failure | None = None
+    mismatch: tuple[Checked, ...] = ()
     received_at: AwareDatetime
     identity: Sealed
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.privacy import Seal
+from shared.privacy import Seal, Tokens
 
 
 def _keys(text: str) -> str:
@@ -55,10 +55,15 @@ class Settings(BaseSettings):
 
 
 class IdentitySettings(Settings):
-    """What the two services with a door need besides: the keys of names and numbers."""
+    """What the two services with a door need besides: the keys of names and numbers, and of their tokens."""
 
     identity_keys: Keys
+    token_key: str
 
     def identity(self) -> Seal:
         """Return the seal of names and numbers."""
         return Seal(read_keys(self.identity_keys))
+
+    def tokens(self) -> Tokens:
+        """Return the maker of tokens; only who sees the numbers can make them."""
+        return Tokens(base64.b64decode(self.token_key, validate=True))

@@ -80,7 +80,6 @@ class Local:
         }
         if service != "rules":
             told["IDENTITY_KEYS"] = f"i1:{self.secrets['identity_key']}"
-        if service == "intake":
             told["TOKEN_KEY"] = self.secrets["token_key"]
         return told
 

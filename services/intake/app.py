@@ -1,7 +1,6 @@
 """intake, the banks' door: wiring only."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -27,7 +26,6 @@ from shared.http import install_refusals
 from shared.observe import Operations, Runtime
 from shared.openapi import describe
 from shared.postgres import Pool
-from shared.privacy import Tokens
 from shared.protocol import Edge
 from shared.settings import IdentitySettings
 from shared.tasks import forever
@@ -38,15 +36,10 @@ REFERENCE_EVERY_SECONDS: Final = 5.0
 class Settings(IdentitySettings):
     """The key of the tokens; how often one bank may post (reports a second, and at once); how slow a request may be."""
 
-    token_key: str
     rate_per_second: float = Field(default=5000, gt=0)
     rate_burst: float = Field(default=10000, ge=1)
     head_seconds: float = Field(default=10, gt=0)
     body_seconds: float = Field(default=10, gt=0)
-
-    def tokens(self) -> Tokens:
-        """Return the maker of tokens; only intake sees the numbers they are made of."""
-        return Tokens(base64.b64decode(self.token_key, validate=True))
 
     def edge(self, metrics: Metrics) -> Edge:
         """Return the bounds of a request, with the count of those that are refused."""

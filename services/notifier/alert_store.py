@@ -58,19 +58,22 @@ async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None
     )
     await connection.execute(
         """
-        insert into delivery (alert_id, webhook_id, state, due_at)
-        select ranked.alert_id, ranked.webhook_id, 'pending', now()
+        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
+        select gen_random_uuid(), ranked.alert_id, ranked.target_id, ranked.case_id, ranked.facts, 'pending', now(),
+               now()
         from (
-            select a.id as alert_id, w.id as webhook_id,
+            select a.id as alert_id, a.case_id, a.facts, t.id as target_id,
                    rank() over (partition by a.id order by length(u.path) desc) as distance
-            from unnest($1::uuid[], $2::text[]) as a (id, path)
+            from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[]) as a (id, path, case_id, facts)
             join unit u on starts_with(a.path, u.path)
-            join webhook w on w.unit = u.code and w.removed_at is null
+            join target t on t.unit = u.code and t.removed_at is null
         ) ranked
         where ranked.distance = 1
         """,
         [alert.id for alert in alerts],
         [alert.path for alert in alerts],
+        [alert.case_id for alert in alerts],
+        [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
     )
 
 
@@ -99,15 +102,15 @@ async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
         """
         with taken as (
             update delivery set attempts = attempts + 1, due_at = now() + $2::float8 * interval '1 second'
-            where (alert_id, webhook_id) in (
-                select alert_id, webhook_id from delivery where state = 'pending' and due_at <= now()
+            where id in (
+                select id from delivery where state = 'pending' and due_at <= now()
                 order by due_at limit $1 for update skip locked
             )
-            returning alert_id, webhook_id, attempts
+            returning message_id, target_id, attempts, facts, created_at
         )
-        select t.alert_id, t.webhook_id, t.attempts, w.url, w.sealed_secret, a.facts, a.created_at,
-               w.removed_at is not null as removed
-        from taken t join webhook w on w.id = t.webhook_id join alert a on a.id = t.alert_id
+        select t.message_id as alert_id, t.target_id as webhook_id, t.attempts, w.address as url, w.sealed_secret,
+               t.facts, t.created_at, w.removed_at is not null as removed
+        from taken t join target w on w.id = t.target_id
         """,
         most,
         lease_seconds,
@@ -121,8 +124,8 @@ async def settle(pool: Pool, due: Due, state: str, reason: str | None, again_in_
         """
         update delivery
         set state = $3, last_reason = $4, due_at = now() + $5::float8 * interval '1 second',
-            delivered_at = case when $3 = 'delivered' then now() end
-        where alert_id = $1 and webhook_id = $2 and state = 'pending'
+            settled_at = case when $3 <> 'pending' then now() end
+        where message_id = $1 and target_id = $2 and state = 'pending'
         """,
         due.alert_id,
         due.webhook_id,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.notifier import case, report_store
-from services.notifier.case import Case
-from shared.outbox import Outgoing, new_id, outgoing
+from services.notifier import case, report_store, store
+from services.notifier.case import Case, Entry
+from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection
 
 
@@ -12,3 +12,12 @@ async def announce(connection: Connection, cases: Sequence[Case]) -> list[Outgoi
     """Say how cases stand."""
     reports = await report_store.reports_in(connection, [one.id for one in cases])
     return [outgoing(case.changed(one, reports.get(one.id, ())), new_id()) for one in cases]
+
+
+async def write_case(connection: Connection, after: Case, entries: Sequence[Entry]) -> list[Outgoing]:
+    """Write a case the caller has locked and changed, with what its timeline tells; keep and return what is said."""
+    await store.update_cases(connection, [after])
+    await store.write_timeline(connection, entries)
+    rows = await announce(connection, [after])
+    await keep(connection, rows)
+    return rows

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.notifier import alert
-from services.notifier.money_store import order_of
-from services.notifier.order import Order
-from shared.events import CaseStatus, Finding, OrderKind, OrderStatus, VerdictReached
+from services.notifier.order import EndedWhy, Order, Standing
+from services.notifier.order_store import order_of
+from shared.events import CaseStatus, Checked, Failure, Finding, OrderKind, VerdictReached
 from shared.postgres import Row
 from shared.privacy import Seal
 
@@ -41,18 +41,35 @@ class OrderView(BaseModel):
     id: UUID
     case_id: UUID
     kind: OrderKind
-    status: OrderStatus
+    status: Standing
     version: int
     bank: str
     amount_fen: int
+    account_level: int
+    application_type: str
     original_application_id: UUID | None
+    emergency_level: str
+    acts_on: UUID | None
+    corrects: UUID | None
+    term_months: int | None
+    scope: str | None
+    includes_proceeds: bool | None
+    notice_number: str | None
+    approval_level: int | None
+    approved_at: datetime | None
     ordered_at: datetime
+    bank_stopped_at: datetime | None
     answered_at: datetime | None
     balance_before_fen: int | None
     stopped_fen: int | None
+    frozen_fen: int | None
+    returned_fen: int | None
+    failure: Failure | None
+    mismatch: list[Checked]
     executed_at: datetime | None
     expires_at: datetime | None
-    released_at: datetime | None
+    ended_at: datetime | None
+    ended_why: EndedWhy | None
 
 
 class ReportView(BaseModel):

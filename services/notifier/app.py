@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 
 from fastapi import FastAPI
 
@@ -10,6 +9,7 @@ from services.notifier import consumers, people_store
 from services.notifier.clock import Deadlines
 from services.notifier.delivery import Courier
 from services.notifier.metrics import Metrics
+from services.notifier.office import Office
 from services.notifier.people_store import Officer
 from services.notifier.routes import Door, bodies, routes
 from services.notifier.stream import AlertStream
@@ -25,13 +25,9 @@ from shared.settings import IdentitySettings
 
 
 class Settings(IdentitySettings):
-    """How long an officer may take to acknowledge a case, in seconds."""
+    """What notifier is told besides: the key of tokens, and above which amount (fen) a second officer approves."""
 
-    acknowledge_seconds: float = 60
-
-    def deadlines(self) -> Deadlines:
-        """Return the deadlines as spans of time."""
-        return Deadlines(acknowledge=timedelta(seconds=self.acknowledge_seconds))
+    second_officer_above_fen: int = 100_000_000
 
 
 def build(settings: Settings | None = None) -> FastAPI:
@@ -44,23 +40,24 @@ def build(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         assert settings is not None
         identity = settings.identity()
-        parts: list[tuple[AlertStream, Courier]] = []
+        parts: list[tuple[Office, AlertStream, Courier]] = []
 
         def handling(pool: Pool) -> Handle:
+            office = Office(pool, identity, settings.tokens(), Deadlines, settings.second_officer_above_fen)
             stream, courier = AlertStream(pool, app.state.stopping), Courier(pool, identity, metrics)
-            parts.append((stream, courier))
+            parts.append((office, stream, courier))
 
             async def alerted() -> None:
                 courier.hurry()
                 await stream.announce()
 
-            return consumers.handling(pool, identity, settings.deadlines(), metrics, alerted)
+            return consumers.handling(office, metrics, alerted)
 
         async with AsyncExitStack() as stack:
             chain = await stack.enter_async_context(
                 joined(settings, "notifier", (VERDICTS, DISPOSITIONS, FEEDBACK), handling, metrics.parked.inc)
             )
-            stream, courier = parts[0]
+            office, stream, courier = parts[0]
             await stream.open()
             stack.push_async_callback(stream.close)
             courier.open()
@@ -70,7 +67,7 @@ def build(settings: Settings | None = None) -> FastAPI:
                 return await people_store.officer_of_token(chain.pool, sha256)
 
             officers = Doorkeeper(look_up, OFFICER_TOKEN, BANK_KEY)
-            doors.append(Door(chain.pool, chain.relay, officers, identity, settings.narrative(), stream, metrics))
+            doors.append(Door(office, chain.relay, officers, settings.narrative(), stream, metrics))
             chains.append(chain)
             yield
 

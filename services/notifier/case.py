@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.notifier.clock import Deadlines
+from services.notifier.clock import Deadlines, Stage, Urgency
 from shared.errors import conflict
 from shared.events import CaseChanged, CaseStatus, Finding, VerdictReached
 from shared.money import yuan
@@ -20,7 +20,11 @@ MACHINE: Final = "lanjie"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The state of a case. `payee_mask` is what a list may show; `bank` and `unit` are the first report's."""
+    """The state of a case. `payee_mask` is what a list may show; `bank` and `unit` are the first report's.
+
+    `in_charge` is the unit at work on it, `responsible` the officer; both change hands. `split_from` is the case
+    it was taken out of: reports to come join that one, and their money is counted together.
+    """
 
     id: UUID
     version: int
@@ -39,6 +43,10 @@ class Case:
     finding: Finding | None = None
     reason: str | None = None
     outcome_id: UUID | None = None
+    in_charge: str = ""
+    responsible: UUID | None = None
+    urgency: Urgency = Urgency.URGENT
+    split_from: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,7 @@ def place(alerts: Iterable[Alerting], open_cases: Iterable[Case], deadlines: Dea
 
 def _opened(alert: Alerting, deadlines: Deadlines, now: datetime) -> Case:
     report = alert.verdict.report
+    urgency = urgency_of(alert.verdict)
     return Case(
         id=alert.case_id,
         version=1,
@@ -130,8 +139,15 @@ def _opened(alert: Alerting, deadlines: Deadlines, now: datetime) -> Case:
         status=CaseStatus.OPEN,
         amount_fen=report.amount_fen,
         opened_at=now,
-        acknowledge_by=now + deadlines.acknowledge,
+        acknowledge_by=now + deadlines.span(alert.unit, urgency, Stage.ACKNOWLEDGE),
+        in_charge=alert.unit,
+        urgency=urgency,
     )
+
+
+def urgency_of(verdict: VerdictReached) -> Urgency:
+    """The customer is at the counter, unless the report came late or was judged again: then minutes count less."""
+    return Urgency.NORMAL if verdict.report.late or verdict.version > 1 else Urgency.URGENT
 
 
 def acknowledge(case: Case, officer_id: UUID, now: datetime) -> Case | None:
@@ -144,6 +160,7 @@ def acknowledge(case: Case, officer_id: UUID, now: datetime) -> Case | None:
         status=CaseStatus.ACKNOWLEDGED,
         acknowledged_at=now,
         acknowledged_by=officer_id,
+        responsible=officer_id,
     )
 
 
@@ -176,7 +193,7 @@ def changed(case: Case, report_ids: Iterable[UUID]) -> CaseChanged:
         case_id=case.id,
         version=case.version,
         status=case.status,
-        unit=case.unit,
+        unit=case.in_charge or case.unit,
         report_ids=tuple(sorted(report_ids)),
         opened_at=case.opened_at,
         acknowledged_at=case.acknowledged_at,

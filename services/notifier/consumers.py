@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from services.notifier import handlers, verdicts
-from services.notifier.clock import Deadlines
+from services.notifier import answering, handlers, verdicts
 from services.notifier.metrics import Metrics
+from services.notifier.office import Office
 from services.notifier.order import Order
 from services.notifier.verdicts import Taken
 from shared.chain import Handle
@@ -17,22 +17,19 @@ from shared.events import (
     VerdictReached,
 )
 from shared.outbox import Outgoing, answered
-from shared.postgres import Pool
-from shared.privacy import Seal
 from shared.records import Received
 
 
-def handling(
-    pool: Pool, identity: Seal, deadlines: Deadlines, metrics: Metrics, alerted: Callable[[], Awaitable[None]]
-) -> Handle:
+def handling(office: Office, metrics: Metrics, alerted: Callable[[], Awaitable[None]]) -> Handle:
     """Return the batch handler; `alerted` is called once new alerts are committed."""
+    pool = office.pool
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
         now = datetime.now(UTC)
         events = [received.event for received in batch]
         rows: list[Outgoing] = []
         if judged := [event for event in events if isinstance(event, VerdictReached)]:
-            taken = await verdicts.take_verdicts(pool, identity, deadlines, judged, now)
+            taken = await verdicts.take_verdicts(pool, office.identity, office.deadlines(), judged, now)
             if taken.placed:
                 await alerted()
             rows += taken.rows
@@ -41,11 +38,11 @@ def handling(
             rows += await handlers.count_dispositions(pool, dispositions, now)
         for event in events:
             if isinstance(event, FeedbackReceived):
-                order, said = await handlers.take_feedback(pool, event, now)
+                order, said = await answering.take_feedback(office, event, now)
                 rows += said
                 _count_answer(metrics, order)
             elif isinstance(event, FeedbackContradicted):
-                rows += await handlers.note_contradiction(pool, event, now)
+                rows += await answering.note_contradiction(pool, event, now)
         if applied := [event.outcome_id for event in events if isinstance(event, OutcomeApplied)]:
             async with pool.acquire() as connection, connection.transaction():
                 await answered(connection, applied)

@@ -105,9 +105,10 @@ class Courier:
     async def _try(self, due: Due) -> webhook.Outcome:
         try:
             secret = self._identity.open(due.sealed_secret, str(due.webhook_id))
+            url = due.url if due.url.startswith("http") else self._identity.open(due.url, str(due.webhook_id))
         except SealBrokenError:
             return Dead("the webhook's secret cannot be opened")
-        return await webhook.post(self._client, due.url, secret, due.alert_id, due.facts, self._pace.timeout)
+        return await webhook.post(self._client, url, secret, due.alert_id, due.facts, self._pace.timeout)
 
     async def _write_down(self, due: Due, outcome: webhook.Outcome) -> None:
         age = datetime.now(UTC) - due.created_at

@@ -1,4 +1,4 @@
-"""notifier's SQL for orders, dispositions and the ledger."""
+"""notifier's SQL for dispositions and the ledger."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,26 +6,10 @@ from uuid import UUID
 
 from services.notifier.case import Case
 from services.notifier.ledger import Account, Book, Entry, Kind, ReportFacts, StopFacts
-from services.notifier.order import Order
-from shared.events import DispositionOutcome, DispositionRecorded, OrderChanged, OrderKind, OrderStatus
+from services.notifier.order_store import ORDER_FIELDS, order_of
+from shared.events import DispositionOutcome, DispositionRecorded
 from shared.outbox import new_id
 from shared.postgres import Connection, Pool, Row
-
-ORDER_FIELDS = """
-    id, version, case_id, payee_token, kind, status, bank, amount_fen, covers, original_application_id, ordered_by,
-    ordered_at, feedback_id, balance_before_fen, stopped_fen, executed_at, expires_at, answered_at, released_at
-"""
-
-
-def order_of(row: Row) -> Order:
-    """Build the order a row holds."""
-    values = {name: value for name, value in row.items() if name not in {"event", "held_elsewhere_fen"}}
-    values |= {
-        "kind": OrderKind(row["kind"]),
-        "status": OrderStatus(row["status"]),
-        "covers": tuple(row["covers"]),
-    }
-    return Order(**values)
 
 
 async def insert_dispositions(connection: Connection, events: Sequence[DispositionRecorded]) -> None:
@@ -70,81 +54,6 @@ async def dispositions_of(
     )
 
 
-async def orders_on(connection: Connection, payee_token: str) -> list[Order]:
-    """Return all orders ever made on an account, oldest first; locked, so that two cannot be made at once."""
-    rows = await connection.fetch(
-        f"select {ORDER_FIELDS} from bank_order where payee_token = $1 order by id for update",  # noqa: S608
-        payee_token,
-    )
-    return [order_of(row) for row in rows]
-
-
-async def event_of(connection: Connection, order_id: UUID) -> OrderChanged:
-    """Return the latest event of an order the caller has locked."""
-    event = await connection.fetchval("select event from bank_order where id = $1", order_id)
-    return OrderChanged.model_validate_json(event)
-
-
-async def insert_order(connection: Connection, order: Order, event: OrderChanged) -> bool:
-    """Write a new order; return whether it could be: an account has one order of a kind pending at a time."""
-    inserted = await connection.fetchval(
-        """
-        insert into bank_order (id, version, case_id, payee_token, kind, status, bank, amount_fen, covers,
-                                original_application_id, ordered_by, ordered_at, event)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        on conflict (payee_token, kind) where status = 'pending' do nothing returning true
-        """,
-        order.id,
-        order.version,
-        order.case_id,
-        order.payee_token,
-        order.kind.value,
-        order.status.value,
-        order.bank,
-        order.amount_fen,
-        list(order.covers),
-        order.original_application_id,
-        order.ordered_by,
-        order.ordered_at,
-        event.model_dump_json().encode(),
-    )
-    return bool(inserted)
-
-
-async def update_order(connection: Connection, order: Order, event: OrderChanged) -> None:
-    """Write the new state of an order the caller has locked."""
-    await connection.execute(
-        """
-        update bank_order
-        set version = $2, status = $3, feedback_id = $4, balance_before_fen = $5, stopped_fen = $6, executed_at = $7,
-            expires_at = $8, answered_at = $9, event = $10
-        where id = $1
-        """,
-        order.id,
-        order.version,
-        order.status.value,
-        order.feedback_id,
-        order.balance_before_fen,
-        order.stopped_fen,
-        order.executed_at,
-        order.expires_at,
-        order.answered_at,
-        event.model_dump_json().encode(),
-    )
-
-
-async def mark_released(connection: Connection, case_id: UUID, release: Order) -> None:
-    """Note that a release ended the stops of its case."""
-    await connection.execute(
-        """
-        update bank_order set released_at = $2
-        where case_id = $1 and kind = 'stop' and status = 'executed' and released_at is null
-        """,
-        case_id,
-        release.executed_at,
-    )
-
-
 async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[UUID]) -> list[Book]:
     """Return what the ledger is computed from, of cases the caller has locked and of reports that are in none."""
     case_ids = [case.id for case in cases]
@@ -164,7 +73,7 @@ async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[U
             from bank_order e
             where e.payee_token = o.payee_token and e.case_id <> o.case_id and e.id < o.id and e.kind = 'stop'
               and e.status = 'executed' and e.expires_at > o.executed_at
-              and (e.released_at is null or e.released_at > o.executed_at)
+              and (e.ended_at is null or e.ended_at > o.executed_at)
         ) as held_elsewhere_fen
         from bank_order o
         where case_id = any($1::uuid[]) and kind = 'stop' and status = 'executed' order by id
@@ -219,7 +128,7 @@ def _stop_facts(row: Row) -> StopFacts:
         order.stopped_fen or 0,
         order.balance_before_fen,
         order.covers,
-        order.released_at is not None,
+        order.ended_at is not None,
         row["held_elsewhere_fen"],
     )
 

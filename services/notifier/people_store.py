@@ -4,25 +4,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.notifier import store
+from services.notifier.case import Case
+from shared.errors import not_found
 from shared.postgres import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """Who is at the police's door. `path` is the subtree the officer sees."""
+    """Who is at the police's door. `path` is the subtree the officer sees; `level` 1 is the city, 2 a county."""
 
     id: UUID
     name: str
     unit: str
     role: str
     path: str
+    level: int
+
+
+async def seen(connection: Connection, officer: Officer, case_id: UUID) -> Case:
+    """Lock and return a case of the officer's subtree; refuse what is absent or another's: the two look the same."""
+    found = await store.locked_case_seen_by(connection, case_id, officer.path)
+    if found is None:
+        raise not_found("case")
+    return found
 
 
 async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:
     """Return the officer whose valid token this is."""
     row = await pool.fetchrow(
         """
-        select o.id, o.name, o.unit, o.role, u.path from officer o join unit u on u.code = o.unit
+        select o.id, o.name, o.unit, o.role, u.path, u.level from officer o join unit u on u.code = o.unit
         where o.token_sha256 = $1 and o.revoked_at is null
         """,
         sha256,

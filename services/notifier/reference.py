@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
+import httpx2
 import yaml
 
 from services.notifier import webhook
@@ -128,11 +129,14 @@ async def add_webhook(connection: RawConnection, identity: Seal, unit: str, url:
     webhook.refuse_useless(url, secret)
     webhook_id = new_id()
     await connection.execute(
-        "insert into webhook (id, unit, url, sealed_secret) values ($1, $2, $3, $4)",
+        """
+        insert into target (id, unit, channel, address, sealed_secret, shown) values ($1, $2, 'webhook', $3, $4, $5)
+        """,
         webhook_id,
         unit,
-        url,
+        identity.seal(url, str(webhook_id)),
         identity.seal(secret, str(webhook_id)),
+        httpx2.URL(url).host,
     )
     return webhook_id
 
@@ -141,12 +145,12 @@ async def remove_webhook(connection: RawConnection, webhook_id: UUID) -> bool:
     """Send nothing more to a webhook; what is on its way to it ends. Return whether there was one."""
     async with connection.transaction():
         removed = await connection.fetchval(
-            "update webhook set removed_at = now() where id = $1 and removed_at is null returning true", webhook_id
+            "update target set removed_at = now() where id = $1 and removed_at is null returning true", webhook_id
         )
         await connection.execute(
             """
             update delivery set state = 'dead', last_reason = 'webhook removed'
-            where webhook_id = $1 and state = 'pending'
+            where target_id = $1 and state = 'pending'
             """,
             webhook_id,
         )

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from services.notifier import decisions, inbox_store, people_store
+from services.notifier import decisions, inbox_store, ordering, people_store
 from services.notifier.answers import CaseLine, CaseView, OrderView, case_view, line_of, order_view
 from services.notifier.metrics import Metrics
+from services.notifier.office import Office
 from services.notifier.people_store import Officer
 from services.notifier.requests import Closing, Moment, Ordering, Unmasking
 from services.notifier.stream import AlertStream
@@ -23,7 +24,6 @@ from shared.events import CaseStatus
 from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 from shared.outbox import Relay
-from shared.postgres import Pool
 from shared.privacy import Seal
 
 DECIDES: Final = ("officer", "approver", "supervisor")
@@ -33,10 +33,9 @@ DECIDES: Final = ("officer", "approver", "supervisor")
 class Door:
     """What the routes need."""
 
-    pool: Pool
+    office: Office
     relay: Relay
     officers: Doorkeeper[Officer]
-    identity: Seal
     narrative: Seal
     stream: AlertStream
     metrics: Metrics
@@ -54,10 +53,10 @@ async def _decider(door: Door, request: Request) -> Officer:
 
 
 async def _case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
-    row = await inbox_store.case_seen_by(door.pool, case_id, officer.path)
+    row = await inbox_store.case_seen_by(door.office.pool, case_id, officer.path)
     if row is None:
         raise not_found("case")
-    return case_view(row, await inbox_store.case_parts(door.pool, case_id), door.identity, door.narrative)
+    return case_view(row, await inbox_store.case_parts(door.office.pool, case_id), door.office.identity, door.narrative)
 
 
 async def _still_in(door: Door, request: Request, path: str) -> bool:
@@ -87,7 +86,7 @@ def _add_looks(router: APIRouter, door_of: Callable[[], Door]) -> None:
         """Return the inbox of the officer's subtree, the latest change first; `since` is a time of change."""
         door = door_of()
         officer = await door.officers.holder(request)
-        rows = await inbox_store.inbox(door.pool, officer.path, status and status.value, since, limit)
+        rows = await inbox_store.inbox(door.office.pool, officer.path, status and status.value, since, limit)
         return JSONResponse({"cases": [line_of(row).model_dump(mode="json") for row in rows]})
 
     @router.get("/cases/{case_id}", response_model=CaseView, responses=problems_of(401, 403, 404, 422, 503))
@@ -126,7 +125,7 @@ def _add_decisions(router: APIRouter, door_of: Callable[[], Door]) -> None:
         """Take a case on: the clock stops. Twice is once."""
         door = door_of()
         officer = await _decider(door, request)
-        seconds, rows = await decisions.acknowledge(door.pool, officer, case_id, _now())
+        seconds, rows = await decisions.acknowledge(door.office, officer, case_id, _now())
         door.relay.publish_soon(rows)
         view = await _case(door, officer, case_id)
         if seconds is not None:
@@ -147,7 +146,7 @@ def _add_decisions(router: APIRouter, door_of: Callable[[], Door]) -> None:
         door = door_of()
         officer = await _decider(door, request)
         asked = parse(Ordering, await read_body(request, "application/json"))
-        given, rows = await decisions.give_order(door.pool, door.identity, officer, case_id, asked, _now())
+        given, rows = await ordering.give_order(door.office, officer, case_id, asked, _now())
         door.relay.publish_soon(rows)
         door.metrics.orders.labels(given.kind.value, given.bank).inc()
         return JSONResponse(order_view(given).model_dump(mode="json"), 201, {"Location": f"/v1/cases/{case_id}"})
@@ -163,8 +162,8 @@ def _add_decisions(router: APIRouter, door_of: Callable[[], Door]) -> None:
         door = door_of()
         officer = await _decider(door, request)
         closing = parse(Closing, await read_body(request, "application/json"))
-        decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.pool))
-        rows = await decisions.close(door.pool, door.identity, officer, case_id, closing, _now())
+        decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.office.pool))
+        rows = await decisions.close(door.office, officer, case_id, closing, _now())
         door.relay.publish_soon(rows)
         view = await _case(door, officer, case_id)
         if rows:
@@ -182,7 +181,7 @@ def _add_decisions(router: APIRouter, door_of: Callable[[], Door]) -> None:
         door = door_of()
         officer = await _decider(door, request)
         asked = parse(Unmasking, await read_body(request, "application/json"))
-        people = await decisions.unmask(door.pool, door.identity, officer, case_id, asked.reason)
+        people = await decisions.unmask(door.office, officer, case_id, asked.reason)
         return JSONResponse({"reports": people})
 
 

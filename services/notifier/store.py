@@ -7,13 +7,15 @@ from uuid import UUID
 import asyncpg
 
 from services.notifier.case import Case, Entry
+from services.notifier.clock import Urgency
 from shared.events import CaseStatus, Finding
 from shared.outbox import new_id
 from shared.postgres import Connection, Row
 
 CASE_FIELDS = """
     id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
-    acknowledged_at, acknowledged_by, closed_at, finding, reason, outcome_id
+    acknowledged_at, acknowledged_by, closed_at, finding, reason, outcome_id, in_charge, responsible, urgency,
+    split_from
 """
 
 
@@ -27,6 +29,8 @@ def case_of(row: Row) -> Case:
         "payee_mask": json.loads(row["payee_mask"]),
         "status": CaseStatus(row["status"]),
         "finding": Finding(row["finding"]) if row["finding"] else None,
+        "in_charge": row["in_charge"] or row["unit"],
+        "urgency": Urgency(row["urgency"]),
     }
     return Case(**values)
 
@@ -42,6 +46,7 @@ async def cases_on(connection: Connection, payee_tokens: Sequence[str], report_i
         select {CASE_FIELDS} from fraud_case
         where id in (
             select id from fraud_case where payee_token = any($1::text[]) and status <> 'closed'
+                                              and split_from is null
             union select case_id from report where id = any($2::uuid[])
         )
         order by id for update
@@ -91,10 +96,12 @@ async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
     inserted = await connection.fetch(
         """
         insert into fraud_case (id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen,
-                                opened_at, acknowledge_by, changed_at)
+                                opened_at, acknowledge_by, in_charge, urgency, responsible, split_from, acknowledged_at,
+                                acknowledged_by, changed_at)
         select u.*, now() from unnest($1::uuid[], $2::integer[], $3::text[], $4::jsonb[], $5::text[], $6::text[],
-            $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::timestamptz[]) as u
-        order by 3 on conflict (payee_token) where status <> 'closed' do nothing returning id
+            $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[],
+            $14::uuid[], $15::uuid[], $16::timestamptz[], $17::uuid[]) as u
+        order by 3 on conflict (payee_token) where status <> 'closed' and split_from is null do nothing returning id
         """,
         [case.id for case in cases],
         [case.version for case in cases],
@@ -107,6 +114,12 @@ async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.amount_fen for case in cases],
         [case.opened_at for case in cases],
         [case.acknowledge_by for case in cases],
+        [case.in_charge or case.unit for case in cases],
+        [case.urgency.value for case in cases],
+        [case.responsible for case in cases],
+        [case.split_from for case in cases],
+        [case.acknowledged_at for case in cases],
+        [case.acknowledged_by for case in cases],
     )
     if len(inserted) < len(cases):
         raise OpenedMeanwhileError
@@ -119,11 +132,13 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         update fraud_case c
         set version = u.version, scam_type = u.scam_type, status = u.status, amount_fen = u.amount_fen,
             acknowledged_at = u.acknowledged_at, acknowledged_by = u.acknowledged_by, closed_at = u.closed_at,
-            finding = u.finding, reason = u.reason, outcome_id = u.outcome_id, changed_at = now()
+            finding = u.finding, reason = u.reason, outcome_id = u.outcome_id, in_charge = u.in_charge,
+            responsible = u.responsible, acknowledge_by = u.acknowledge_by, changed_at = now()
         from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[],
-                    $8::timestamptz[], $9::text[], $10::text[], $11::uuid[])
+                    $8::timestamptz[], $9::text[], $10::text[], $11::uuid[], $12::text[], $13::uuid[],
+                    $14::timestamptz[])
              as u (id, version, scam_type, status, amount_fen, acknowledged_at, acknowledged_by, closed_at, finding,
-                   reason, outcome_id)
+                   reason, outcome_id, in_charge, responsible, acknowledge_by)
         where c.id = u.id
         """,
         [case.id for case in cases],
@@ -137,6 +152,9 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.finding and case.finding.value for case in cases],
         [case.reason for case in cases],
         [case.outcome_id for case in cases],
+        [case.in_charge or case.unit for case in cases],
+        [case.responsible for case in cases],
+        [case.acknowledge_by for case in cases],
     )
 
 

@@ -5,14 +5,13 @@ from typing import Final
 from uuid import UUID
 
 from services.notifier.case import MACHINE, Case, Entry
-from services.notifier.order import Order
+from services.notifier.order import Order, Standing
 from shared.events import (
     DispositionOutcome,
     FeedbackContradicted,
     FeedbackResult,
     Finding,
     OrderKind,
-    OrderStatus,
     VerdictReached,
 )
 from shared.money import yuan
@@ -64,11 +63,11 @@ def ordered(given: Order, officer: str, now: datetime) -> Entry:
 def answered(after: Order, now: datetime) -> Entry:
     """Tell what the bank did with an order."""
     match (after.status, after.kind):
-        case (OrderStatus.EXECUTED, OrderKind.STOP):
+        case (Standing.EXECUTED, OrderKind.STOP):
             text = f"银行反馈：已止付 {yuan(after.stopped_fen or 0)} 元"
             if after.balance_before_fen is not None:
                 text += f"（止付前余额 {yuan(after.balance_before_fen)} 元）"
-        case (OrderStatus.EXECUTED, _):
+        case (Standing.EXECUTED, _):
             text = "银行反馈：已解除止付"
         case _:
             text = "银行反馈：未能执行，原因见反馈"

@@ -13,6 +13,7 @@ from services.notifier import (
     alert,
     alert_store,
     case,
+    clock_store,
     ledger,
     money_store,
     people_store,
@@ -24,7 +25,7 @@ from services.notifier import (
 from services.notifier.alert_store import Alert
 from services.notifier.announcing import announce
 from services.notifier.case import Alerting, Placed, Placement
-from services.notifier.clock import Deadlines
+from services.notifier.clock import Deadline, Deadlines, Stage
 from shared.events import CaseStatus, Level, ReportsCounted, VerdictReached, VerdictTaken
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
@@ -176,3 +177,6 @@ async def _write(
         path = units[report.branch][1]
         alerts.append(Alert(alert_id, one.case_id, report.report_id, one.unit, path, told, now))
     await alert_store.insert_alerts(connection, alerts)
+    opened = placement.opened.values()
+    deadlines = [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in opened]
+    await clock_store.start(connection, deadlines)

@@ -12,8 +12,9 @@ from uuid import UUID
 
 import asyncpg
 
-from services.notifier import handlers
+from services.notifier import answering, handlers
 from services.notifier.clock import Deadlines
+from services.notifier.office import Office
 from services.notifier.verdicts import Taken, take_verdicts
 from shared.events import (
     AccountType,
@@ -202,6 +203,11 @@ async def money(pool: Pool) -> Counter[str]:
     return Counter({row["kind"]: row["fen"] for row in rows})
 
 
+def office(pool: Pool) -> Office:
+    """The office of a test."""
+    return Office(pool, IDENTITY, TOKENS)
+
+
 async def take(pool: Pool, *verdicts: VerdictReached) -> Taken:
     """Let notifier hear verdicts in one batch."""
     return await take_verdicts(pool, IDENTITY, Deadlines(), verdicts, now())
@@ -214,7 +220,7 @@ async def count(pool: Pool, *dispositions: DispositionRecorded) -> list[Outgoing
 
 async def hear(pool: Pool, feedback: FeedbackReceived) -> list[Outgoing]:
     """Let notifier hear a bank's answer."""
-    _, rows = await handlers.take_feedback(pool, feedback, now())
+    _, rows = await answering.take_feedback(office(pool), feedback, now())
     return rows
 
 

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import handlers
-from services.notifier.handlers import UnknownOrderError
+from services.notifier import answering
+from services.notifier.answering import UnknownOrderError
 from shared.events import CaseChanged, OrderChanged, OrderStatus
 from shared.outbox import new_id
 from tests.parts import Door
-from tests.service.notifier.builders import a_contradiction, a_failure, a_success, hear, now, said
+from tests.service.notifier.builders import a_contradiction, a_failure, a_success, hear, now, office, said
 from tests.service.notifier.police import case_of, new_case, ordered, orders_of, promised, timeline
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,7 +68,7 @@ async def test_feedback_that_comes_again_changes_nothing_and_is_answered_again(s
     feedback = a_success(await ordered(shared_notifier, case_id))
     first = await hear(shared_notifier.pool, feedback)
     before = await case_of(shared_notifier, case_id), await booked(shared_notifier, case_id)
-    order, rows = await handlers.take_feedback(shared_notifier.pool, feedback, now())
+    order, rows = await answering.take_feedback(office(shared_notifier.pool), feedback, now())
     assert order is None
     assert said(rows, OrderChanged) == said(first, OrderChanged)
     assert (await case_of(shared_notifier, case_id), await booked(shared_notifier, case_id)) == before
@@ -81,7 +81,7 @@ async def test_feedback_about_nothing_we_know_is_an_error_for_a_person(shared_no
     case_id = await new_case(shared_notifier)
     feedback = a_success(await ordered(shared_notifier, case_id)).model_copy(update={lost: new_id()})
     with pytest.raises(UnknownOrderError):
-        await handlers.take_feedback(shared_notifier.pool, feedback, now())
+        await answering.take_feedback(office(shared_notifier.pool), feedback, now())
     assert [row["status"] for row in await orders_of(shared_notifier, case_id)] == ["pending"]
 
 
@@ -95,7 +95,7 @@ async def test_a_release_that_is_executed_marks_the_stops_of_its_case_released(s
     case = await case_of(shared_notifier, case_id)
     assert case["timeline"][-1]["text"] == "银行反馈：已解除止付"
     rows = await orders_of(shared_notifier, case_id)
-    assert [(row["kind"], row["released_at"], row["expires_at"] is None) for row in rows] == [
+    assert [(row["kind"], row["ended_at"], row["expires_at"] is None) for row in rows] == [
         ("stop", answer.executed_at, False),
         ("stop", answer.executed_at, False),
         ("release_stop", None, True),
@@ -107,7 +107,7 @@ async def test_a_release_that_failed_releases_nothing_and_may_be_ordered_again(s
     case_id = await new_case(shared_notifier)
     await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
     await hear(shared_notifier.pool, a_failure(await ordered(shared_notifier, case_id, "release_stop")))
-    assert [row["released_at"] for row in await orders_of(shared_notifier, case_id)] == [None, None]
+    assert [row["ended_at"] for row in await orders_of(shared_notifier, case_id)] == [None, None]
     await ordered(shared_notifier, case_id, "release_stop")
 
 
@@ -117,7 +117,7 @@ async def test_a_contradicting_answer_is_told_once_and_changes_no_order(shared_n
     await hear(shared_notifier.pool, a_failure(order))
     event = a_contradiction(order)
     for _ in range(2):
-        await handlers.note_contradiction(shared_notifier.pool, event, now())
+        await answering.note_contradiction(shared_notifier.pool, event, now())
     case = await case_of(shared_notifier, case_id)
     assert timeline(case).count("contradiction") == 1
     last = case["timeline"][-1]
@@ -130,4 +130,4 @@ async def test_a_contradicting_answer_is_told_once_and_changes_no_order(shared_n
 async def test_a_contradiction_about_no_case_we_know_is_an_error_for_a_person(shared_notifier: Door) -> None:
     event = a_contradiction({"id": NOWHERE, "case_id": NOWHERE, "bank": "CCB"})
     with pytest.raises(UnknownOrderError):
-        await handlers.note_contradiction(shared_notifier.pool, event, now())
+        await answering.note_contradiction(shared_notifier.pool, event, now())

@@ -95,7 +95,7 @@ async def test_the_release_of_a_closed_case_can_be_answered(shared_notifier: Doo
     await hear(shared_notifier.pool, a_success(release))
     case = await case_of(shared_notifier, case_id)
     assert (case["status"], case["orders"][-1]["status"]) == ("closed", "executed")
-    assert case["orders"][0]["released_at"] is not None
+    assert case["orders"][0]["ended_at"] is not None
 
 
 @pytest.mark.parametrize("finding", ["confirmed", "unfounded"])

@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from services.notifier import consumers
-from services.notifier.clock import Deadlines
 from services.notifier.metrics import Metrics
 from shared.events import (
     CaseChanged,
@@ -22,7 +21,7 @@ from shared.events import (
 )
 from shared.outbox import Outgoing, new_id
 from shared.records import Received, Record
-from tests.parts import IDENTITY, Door
+from tests.parts import Door
 from tests.service.notifier.builders import (
     a_contradiction,
     a_disposition,
@@ -31,6 +30,7 @@ from tests.service.notifier.builders import (
     an_account,
     judged_again,
     now,
+    office,
     said,
 )
 from tests.service.notifier.police import case_of, close, new_case, ordered, promised, timeline
@@ -46,7 +46,7 @@ class Ears:
     def __init__(self, door: Door) -> None:
         self.metrics = Metrics()
         self.announced = 0
-        self._handle = consumers.handling(door.pool, IDENTITY, Deadlines(), self.metrics, self._alerted)
+        self._handle = consumers.handling(office(door.pool), self.metrics, self._alerted)
 
     async def hear(self, *events: Event) -> Sequence[Outgoing]:
         return await self._handle([Received(event, new_id(), "", NO_RECORD) for event in events])

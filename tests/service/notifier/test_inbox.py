@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.notifier import handlers
+from services.notifier import answering
 from shared.events import DispositionOutcome
 from shared.privacy import mask_number
 from tests.parts import Door
@@ -109,7 +109,7 @@ async def test_an_event_that_changes_no_state_still_brings_its_case_to_the_top_o
     await count(notifier.pool, disposition)
     assert (await inbox(notifier))[0]["changed_at"] == latest["changed_at"], "a repetition changes nothing"
     await take(notifier.pool, a_verdict(account=ACCOUNTS[1]))
-    await handlers.note_contradiction(notifier.pool, a_contradiction(order), now())
+    await answering.note_contradiction(notifier.pool, a_contradiction(order), now())
     assert [line["id"] for line in await inbox(notifier)] == [first, second]
 
 

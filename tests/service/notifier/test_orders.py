@@ -133,5 +133,5 @@ async def test_a_release_names_the_stop_it_ends_of_this_case_and_no_other(shared
     await hear(shared_notifier.pool, a_success(release))
     [released, _] = await orders_of(shared_notifier, first)
     [still_held] = await orders_of(shared_notifier, second)
-    assert released["released_at"] is not None
-    assert still_held["released_at"] is None
+    assert released["ended_at"] is not None
+    assert still_held["ended_at"] is None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier import alert_store, decisions, handlers
+from services.notifier import alert_store, answering, ordering
 from services.notifier.people_store import Officer
 from services.notifier.requests import Ordering
 from services.notifier.store import OpenedMeanwhileError
@@ -14,7 +14,7 @@ from shared.access import fingerprint
 from shared.errors import Refusal
 from shared.events import DispositionCounted, OrderKind, VerdictReached
 from shared.postgres import TRANSIENT, Pool, open_pool
-from tests.parts import IDENTITY, officer_token
+from tests.parts import officer_token
 from tests.service.notifier.builders import (
     a_disposition,
     a_success,
@@ -23,6 +23,7 @@ from tests.service.notifier.builders import (
     connected,
     count,
     now,
+    office,
     said,
     take,
     until,
@@ -143,7 +144,7 @@ async def test_two_officers_who_order_at_once_give_one_order(pool: Pool, other_p
     who, asked = await officer(pool), Ordering(kind=OrderKind.STOP)
     both = await asyncio.gather(
         *(
-            decisions.give_order(replica, IDENTITY, who, taken.placed[0].case_id, asked, now())
+            ordering.give_order(office(replica), who, taken.placed[0].case_id, asked, now())
             for replica in (pool, other_pool)
         ),
         return_exceptions=True,
@@ -159,16 +160,16 @@ async def test_releases_of_two_cases_of_one_account_at_once_give_one_order(pool:
     for number in range(2):
         taken = await take(pool, a_verdict())
         case_id = taken.placed[0].case_id
-        given, _ = await decisions.give_order(pool, IDENTITY, who, case_id, Ordering(kind=OrderKind.STOP), now())
+        given, _ = await ordering.give_order(office(pool), who, case_id, Ordering(kind=OrderKind.STOP), now())
         order = {"id": str(given.id), "case_id": str(case_id), "kind": "stop", "bank": "CCB", "amount_fen": 1}
-        await handlers.take_feedback(pool, a_success(order), now())
+        await answering.take_feedback(office(pool), a_success(order), now())
         if number == 0:
             await pool.execute("update fraud_case set status = 'closed' where id = $1", case_id)
         cases.append(case_id)
     asked = Ordering(kind=OrderKind.RELEASE_STOP)
     both = await asyncio.gather(
         *(
-            decisions.give_order(replica, IDENTITY, who, case_id, asked, now())
+            ordering.give_order(office(replica), who, case_id, asked, now())
             for replica, case_id in zip((pool, other_pool), cases, strict=True)
         ),
         return_exceptions=True,
@@ -183,10 +184,12 @@ async def test_feedback_delivered_to_two_replicas_at_once_books_once(pool: Pool,
     taken = await take(pool, a_verdict(amount_fen=100))
     case_id = taken.placed[0].case_id
     who = await officer(pool)
-    given, _ = await decisions.give_order(pool, IDENTITY, who, case_id, Ordering(kind=OrderKind.STOP), now())
+    given, _ = await ordering.give_order(office(pool), who, case_id, Ordering(kind=OrderKind.STOP), now())
     feedback = a_success(
         {"id": str(given.id), "case_id": str(case_id), "kind": "stop", "bank": "CCB", "amount_fen": 100}
     )
-    both = await asyncio.gather(*(handlers.take_feedback(replica, feedback, now()) for replica in (pool, other_pool)))
+    both = await asyncio.gather(
+        *(answering.take_feedback(office(replica), feedback, now()) for replica in (pool, other_pool))
+    )
     assert sum(order is not None for order, _ in both) == 1
     assert await pool.fetchval("select sum(fen) from ledger where kind = 'stopped'") == 100

@@ -1,0 +1,115 @@
+"""What banks answer to orders: taken once, counted, told, and followed by what must come next."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.notifier import clock_store, ledger, money_store, order, order_store, store, timeline
+from services.notifier.announcing import announce
+from services.notifier.case import Case
+from services.notifier.clock import WARN_BEFORE, Deadline, Stage
+from services.notifier.office import Office
+from services.notifier.order import Order, Standing
+from shared.events import FeedbackContradicted, FeedbackReceived, OrderChanged
+from shared.outbox import Outgoing, answered, keep, new_id, outgoing
+from shared.postgres import Connection, Pool
+
+
+class UnknownOrderError(Exception):
+    """A feedback names an order or a case that the database does not know.
+
+    Look whether the database was restored to an earlier point; its record lies in the dead letters.
+    """
+
+
+async def take_feedback(
+    office: Office, feedback: FeedbackReceived, now: datetime
+) -> tuple[Order | None, list[Outgoing]]:
+    """Apply the bank's answer to its order, count the money, say so. The second time, say it again.
+
+    Returns the order where this was news. Raises `UnknownOrderError`.
+    """
+    async with office.pool.acquire() as connection, connection.transaction():
+        about = await locked_case(connection, feedback.case_id)
+        mine = await order_store.orders_in(connection, about.id)
+        before = next((one for one in mine if one.id == feedback.order_id), None)
+        if before is None:
+            raise UnknownOrderError
+        event = await order_store.event_of(connection, before.id)
+        if before.status is Standing.PENDING:
+            await order_store.keep_feedback(connection, feedback)
+            after = order.answered(before, feedback)
+            rows = await _apply(connection, about, after, mine, _order_event(event, after), now)
+        else:
+            after = None
+            rows = [outgoing(event.model_copy(update={"answers": feedback.feedback_id}), new_id())]
+        await keep(connection, rows)
+    return after, rows
+
+
+async def locked_case(connection: Connection, case_id: UUID) -> Case:
+    """Lock and return a case. Raises `UnknownOrderError`."""
+    found = await store.locked_case(connection, case_id)
+    if found is None:
+        raise UnknownOrderError
+    return found
+
+
+async def _apply(
+    connection: Connection, about: Case, after: Order, mine: Sequence[Order], said: OrderChanged, now: datetime
+) -> list[Outgoing]:
+    """Write an answered order down, with what follows for the case, the clock and the money."""
+    await order_store.update_order(connection, after, said)
+    await answered(connection, [after.id])
+    ended = order.ended_by(after, mine)
+    await order_store.end_holds(connection, ended)
+    await _set_clock(connection, after, ended)
+    [book] = await money_store.books(connection, [about], [])
+    cause = after.feedback_id or after.id
+    await money_store.book(connection, [(cause, entry) for entry in ledger.entries(book)])
+    await store.write_timeline(connection, [timeline.answered(after, now)])
+    changed = replace(about, version=about.version + 1)
+    await store.update_cases(connection, [changed])
+    return [outgoing(said, new_id()), *await announce(connection, [changed])]
+
+
+async def _set_clock(connection: Connection, after: Order, ended: Sequence[Order]) -> None:
+    """The bank has answered; what it holds now will run out, what it no longer holds will not."""
+    await clock_store.meet(connection, [after.case_id], [Stage.FEEDBACK, Stage.RELEASE], [after.id])
+    if ended:
+        await clock_store.meet(connection, [after.case_id], [Stage.WARNING, Stage.EXPIRY], [one.id for one in ended])
+    if after.expires_at is not None:
+        await clock_store.start(connection, running_out(after))
+
+
+def running_out(hold: Order) -> list[Deadline]:
+    """Return the warnings before a hold runs out, and its end."""
+    assert hold.expires_at is not None
+    warnings = [
+        Deadline(hold.case_id, Stage.WARNING, hold.expires_at - before, hold.id, int(before.total_seconds()) // 3600)
+        for before in WARN_BEFORE
+    ]
+    return [*warnings, Deadline(hold.case_id, Stage.EXPIRY, hold.expires_at, hold.id)]
+
+
+def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
+    return event.model_copy(
+        update={
+            "version": after.version,
+            "status": after.status.at_the_bank(),
+            "expires_at": after.expires_at,
+            "answers": after.feedback_id,
+        }
+    )
+
+
+async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> list[Outgoing]:
+    """Put a contradicting answer where the officers see it, once, and answer it. Raises `UnknownOrderError`."""
+    async with pool.acquire() as connection, connection.transaction():
+        about = await locked_case(connection, event.case_id)
+        await store.tell(connection, [timeline.contradicted(about.id, event, now)])
+        order_as_it_stands = await order_store.event_of(connection, event.order_id)
+        rows = [outgoing(order_as_it_stands.model_copy(update={"answers": event.contradiction_id}), new_id())]
+        await keep(connection, rows)
+    return rows

@@ -1,0 +1,126 @@
+"""The rules that orders must not break, each with the sentence that refuses and where the rule comes from. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from shared.errors import Refusal
+
+
+class Rule(StrEnum):
+    """The names of the rules, as refusals carry them."""
+
+    TWICE = "stopped-twice"
+    CASE_IS_OPEN = "stop-needs-an-open-case"
+    EXTEND_A_RUNNING_STOP = "extend-before-expiry"
+    RELEASE_WHAT_IS_HELD = "nothing-is-held"
+    FREEZE_BEFORE_EXPIRY = "freeze-before-expiry"
+    FROZEN_ALREADY = "frozen-already"
+    UNFREEZE_INSTEAD = "unfreeze-instead"
+    RENEW_BEFORE_EXPIRY = "renew-before-expiry"
+    UNFREEZE_WHAT_IS_FROZEN = "nothing-is-frozen"
+    RETURN_WHAT_IS_FROZEN = "return-what-is-frozen"
+    RETURN_AFTER_CONFIRMED = "return-after-confirmed"
+    UNFOUNDED_HOLDS_NOTHING = "unfounded-holds-nothing"
+    HELD_BY_ANOTHER_CASE = "held-by-another-case"
+    ONE_AT_A_TIME = "one-at-a-time"
+    BEING_RELEASED = "being-released"
+    TERM = "freeze-term"
+    NOTICE = "freeze-notice"
+    BACKFILL_IN_TIME = "backfill-within-24-hours"
+    CORRECT_WHAT_FAILED = "correct-what-failed"
+    CORRECT_THE_MISMATCH = "correct-the-mismatch"
+    APPROVE_WHAT_IS_PROPOSED = "approve-what-is-proposed"
+    OWN_APPROVAL = "own-approval"
+    APPROVAL_LEVEL = "approval-level"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """What a rule says to who would break it, its source, and the status of the refusal."""
+
+    says: str
+    source: str
+    status: HTTPStatus = HTTPStatus.CONFLICT
+
+
+MECHANISM: Final = "银发〔2016〕86号"
+LAW: Final = "反电信网络诈骗法 art. 20"
+PROCEDURE: Final = "公安机关办理刑事案件程序规定"
+OURS: Final = "lanjie"
+
+LAWS: Final[dict[Rule, Law]] = {
+    Rule.TWICE: Law(
+        "This account has been stopped twice, extensions included; the law allows no third stop "
+        "(银发〔2016〕86号). Decide on a freeze while the stop runs.",
+        MECHANISM,
+    ),
+    Rule.CASE_IS_OPEN: Law("The case is closed; a stop needs an open case. Reopen it first.", OURS),
+    Rule.EXTEND_A_RUNNING_STOP: Law(
+        "No stop of this account runs, so there is nothing to extend; order a stop.", MECHANISM
+    ),
+    Rule.RELEASE_WHAT_IS_HELD: Law("Nothing is held in this case, so there is nothing to release.", LAW),
+    Rule.FREEZE_BEFORE_EXPIRY: Law(
+        "No stop of this account runs: a freeze must be ordered before the 48 hours are over, when the stop is "
+        "released by itself (银发〔2016〕86号). Order a stop first.",
+        MECHANISM,
+    ),
+    Rule.FROZEN_ALREADY: Law("The account is frozen already; renew the freeze before it runs out.", PROCEDURE),
+    Rule.UNFREEZE_INSTEAD: Law("The account is frozen; order its unfreezing instead.", LAW),
+    Rule.RENEW_BEFORE_EXPIRY: Law(
+        "No freeze of this account runs: it is renewed before it runs out, or counts as released.", PROCEDURE
+    ),
+    Rule.UNFREEZE_WHAT_IS_FROZEN: Law("Nothing is frozen in this case, so there is nothing to unfreeze.", LAW),
+    Rule.RETURN_WHAT_IS_FROZEN: Law(
+        "More than what is frozen and not returned yet cannot be returned; name a smaller amount.", PROCEDURE
+    ),
+    Rule.RETURN_AFTER_CONFIRMED: Law(
+        "Money is returned once the case is closed as confirmed; close it first.", PROCEDURE
+    ),
+    Rule.UNFOUNDED_HOLDS_NOTHING: Law(
+        "The case was found unfounded, so nothing may be frozen in it; reopen it first.", LAW
+    ),
+    Rule.HELD_BY_ANOTHER_CASE: Law("Another case holds this account; give the order in that case.", OURS),
+    Rule.ONE_AT_A_TIME: Law(
+        "An order of this kind on this account is waiting for an answer; wait for it, or have it turned down.", OURS
+    ),
+    Rule.BEING_RELEASED: Law("A release of this account is waiting for the bank's answer; wait for it.", OURS),
+    Rule.TERM: Law(
+        "A freeze lasts at most 6 months, in a major or complex case 12; shorten the term, or say that it is major.",
+        PROCEDURE,
+        HTTPStatus(422),
+    ),
+    Rule.NOTICE: Law(
+        "A freeze needs the number of its notice 冻结通知书; give notice_number.", PROCEDURE, HTTPStatus(422)
+    ),
+    Rule.BACKFILL_IN_TIME: Law(
+        "The bank stopped more than 24 hours ago; paperwork can no longer follow. Order a stop of its own.", MECHANISM
+    ),
+    Rule.CORRECT_WHAT_FAILED: Law(
+        "Only an order of the same kind and case that the bank could not execute can be corrected.", OURS
+    ),
+    Rule.CORRECT_THE_MISMATCH: Law(
+        "The bank found that facts of the last order do not match, and must not stop on them (银发〔2016〕86号); "
+        "name that order in 'corrects' and correct each fact that did not match.",
+        MECHANISM,
+    ),
+    Rule.APPROVE_WHAT_IS_PROPOSED: Law("The order is not waiting for approval any more; nothing was changed.", OURS),
+    Rule.OWN_APPROVAL: Law(
+        "Who gave an order cannot approve it; ask a second officer.", PROCEDURE, HTTPStatus.FORBIDDEN
+    ),
+    Rule.APPROVAL_LEVEL: Law(
+        "This order needs an approver or supervisor of a higher unit: a freeze and a return the county level "
+        "(sub-bureau), a freeze over 6 months the city.",
+        PROCEDURE,
+        HTTPStatus.FORBIDDEN,
+    ),
+}
+"""OURS marks what no law says and the product needs."""
+
+
+def broken(rule: Rule, *, existing_id: str | None = None) -> Refusal:
+    """Return the refusal of a step that would break a rule; it names the rule."""
+    law = LAWS[rule]
+    named = {"existing_id": existing_id, "rule": rule.value}
+    return Refusal(law.status, law.says, extensions={key: value for key, value in named.items() if value})

@@ -1,0 +1,51 @@
+-- migrate:up
+
+-- How long a stage may take, by unit and urgency; a unit without a line of its own goes by the nearest above it.
+create table deadline_rule (
+    unit text not null references unit (code),
+    urgency text not null check (urgency in ('01', '02')),
+    stage text not null,
+    seconds integer not null check (seconds > 0),
+    primary key (unit, urgency, stage)
+);
+
+-- A time by which something must have happened, or at which something happens. Whoever changes one holds its case.
+create table deadline (
+    id uuid primary key,
+    case_id uuid not null references fraud_case (id),
+    stage text not null,
+    subject uuid,
+    step integer not null default 0,
+    due_at timestamptz not null,
+    state text not null default 'running' check (state in ('running', 'met', 'missed')),
+    started_at timestamptz not null default now(),
+    ended_at timestamptz
+);
+
+create unique index deadline_running on deadline (case_id, stage, subject, step) nulls not distinct
+where state = 'running';
+
+create index deadline_due on deadline (due_at) where state = 'running';
+
+-- `in_charge` is the unit at work on the case, `responsible` the officer; `unit` stays the one that opened it.
+alter table fraud_case
+    add in_charge text references unit (code),
+    add responsible uuid references officer (id),
+    add urgency text not null default '02' check (urgency in ('01', '02')),
+    add split_from uuid references fraud_case (id);
+
+update fraud_case set in_charge = unit, responsible = acknowledged_by;
+
+drop index fraud_case_open;
+
+create unique index fraud_case_open on fraud_case (payee_token) where status <> 'closed' and split_from is null;
+
+-- migrate:down
+
+drop index fraud_case_open;
+
+create unique index fraud_case_open on fraud_case (payee_token) where status <> 'closed';
+
+alter table fraud_case drop split_from, drop urgency, drop responsible, drop in_charge;
+
+drop table deadline, deadline_rule;
