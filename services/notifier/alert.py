@@ -55,3 +55,26 @@ def facts(
         "acknowledge_by": case.acknowledge_by.isoformat(),
         "link": f"/v1/cases/{case.id}",
     }
+
+
+def case_facts(
+    alert_id: UUID, case: Case, kind: str, unit: str, why: str, *, order_id: UUID | None = None
+) -> dict[str, Any]:
+    """Return what a unit is told of a case as a whole: `kind` says what happened, `why` in Chinese. Amounts in fen."""
+    return {
+        "alert_id": str(alert_id),
+        "case_id": str(case.id),
+        "report_id": None,
+        "order_id": order_id and str(order_id),
+        "kind": kind,
+        "level": "alert",
+        "scam_type": case.scam_type,
+        "unit": unit,
+        "bank": case.bank,
+        "amount_fen": case.amount_fen,
+        "payee": dict(case.payee_mask),
+        "why": [why],
+        "opened_at": case.opened_at.isoformat(),
+        "acknowledge_by": case.acknowledge_by.isoformat(),
+        "link": f"/v1/cases/{case.id}",
+    }

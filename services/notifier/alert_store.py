@@ -15,15 +15,19 @@ STREAM_LOCK = 7_261_001
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a unit is told of a report: masked facts only."""
+    """What a unit is told of a report, or of a case as a whole: masked facts only.
+
+    `roles` narrows whom of the unit it is for; empty means whoever is on duty.
+    """
 
     id: UUID
     case_id: UUID
-    report_id: UUID
+    report_id: UUID | None
     unit: str
     path: str
     facts: dict[str, Any]
     created_at: datetime
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,10 @@ async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None
     await connection.execute("select pg_advisory_xact_lock($1)", STREAM_LOCK)
     await connection.execute(
         """
-        insert into alert (id, case_id, report_id, unit, path, facts, created_at)
-        select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
+        insert into alert (id, case_id, report_id, unit, path, facts, created_at, roles)
+        select u.id, u.case_id, u.report_id, u.unit, u.path, u.facts, u.created_at, string_to_array(u.roles, ',')
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[],
+                    $8::text[]) as u (id, case_id, report_id, unit, path, facts, created_at, roles)
         """,
         [alert.id for alert in alerts],
         [alert.case_id for alert in alerts],
@@ -55,6 +61,7 @@ async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None
         [alert.path for alert in alerts],
         [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
         [alert.created_at for alert in alerts],
+        [",".join(alert.roles) for alert in alerts],
     )
     await connection.execute(
         """

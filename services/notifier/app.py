@@ -8,10 +8,11 @@ from fastapi import FastAPI
 from services.notifier import consumers, people_store
 from services.notifier.clock import Deadlines
 from services.notifier.delivery import Courier
+from services.notifier.door import Door
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
-from services.notifier.routes import Door, bodies, routes
+from services.notifier.routes import bodies, routes
 from services.notifier.stream import AlertStream
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined

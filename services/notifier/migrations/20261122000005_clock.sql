@@ -40,7 +40,18 @@ drop index fraud_case_open;
 
 create unique index fraud_case_open on fraud_case (payee_token) where status <> 'closed' and split_from is null;
 
+-- What a unit is told of a case as a whole is of no single report; `roles` narrows whom of the unit it is for.
+alter table alert alter report_id drop not null;
+
+alter table alert add roles text[] not null default '{}';
+
 -- migrate:down
+
+alter table alert drop roles;
+
+delete from alert where report_id is null;
+
+alter table alert alter report_id set not null;
 
 drop index fraud_case_open;
 

@@ -38,12 +38,13 @@ alter table delivery rename to delivery_before;
 
 alter index delivery_due rename to delivery_before_due;
 
--- A message on its way to one target. `message_id` is the alert's or the order's version; the same at every try.
+-- A message on its way to one target. `type` and `facts` are what it says. `message_id` is the alert's or the order's version; the same at every try.
 create table delivery (
     id uuid primary key,
     message_id uuid not null,
     target_id uuid not null references target (id),
     case_id uuid not null references fraud_case (id),
+    type text not null default 'lanjie.alert.v1',
     facts jsonb not null,
     state text not null check (state in ('pending', 'delivered', 'dead', 'moot')),
     attempts integer not null default 0,

@@ -1,0 +1,61 @@
+"""What the police's routes share: the open door, who is at it, one case as that officer sees it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from starlette.requests import Request
+
+from services.notifier import inbox_store
+from services.notifier.answers import CaseView, case_view
+from services.notifier.metrics import Metrics
+from services.notifier.office import Office
+from services.notifier.people_store import Officer
+from services.notifier.stream import AlertStream
+from shared.access import Doorkeeper
+from shared.errors import Refusal, not_found
+from shared.outbox import Relay
+from shared.privacy import Seal
+
+DECIDES: Final = ("officer", "approver", "supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the routes need."""
+
+    office: Office
+    relay: Relay
+    officers: Doorkeeper[Officer]
+    narrative: Seal
+    stream: AlertStream
+    metrics: Metrics
+
+
+DoorOf = Callable[[], Door]
+"""Returns the open door once the service runs."""
+
+
+def now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+async def decider(door: Door, request: Request) -> Officer:
+    """Return the officer at the door, if the role may decide."""
+    officer = await door.officers.holder(request)
+    if officer.role not in DECIDES:
+        raise Refusal(HTTPStatus.FORBIDDEN, f"The role {officer.role} may look and not decide.")
+    return officer
+
+
+async def shown_case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
+    """Return one case as an officer sees it; refuse what is absent or another's."""
+    row = await inbox_store.case_seen_by(door.office.pool, case_id, officer.path)
+    if row is None:
+        raise not_found("case")
+    parts = await inbox_store.case_parts(door.office.pool, case_id)
+    return case_view(row, parts, door.office.identity, door.narrative)
