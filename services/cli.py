@@ -5,10 +5,12 @@ import typer
 from services import contracts
 from services.intake.cli import commands as intake
 from services.notifier.cli import commands as notifier
+from services.notifier.commands.ledger import commands as ledger
 from services.rules.cli import commands as rules
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 main.add_typer(intake, name="intake")
 main.add_typer(rules, name="rules")
 main.add_typer(notifier, name="notifier")
+main.add_typer(ledger, name="ledger")
 main.add_typer(contracts.commands, name="contracts")

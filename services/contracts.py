@@ -1,6 +1,7 @@
 """The contracts: generated from the code, committed, and checked for drift.
 
 `docs/contracts/` holds OpenAPI for both doors, AsyncAPI for the topics, and a JSON Schema for each event.
+`docs/orders.md` holds the table of what orders make of an account, made of the code that decides.
 `docs/contracts/released/` holds the event schemas of the last release: what consumers out there rely on, and
 what tests/contract holds today's schemas against.
 """
@@ -13,10 +14,12 @@ import typer
 
 from services.intake.app import build as intake
 from services.notifier.app import build as notifier
+from services.notifier.order_table import page_with_table
 from shared.events import EVENTS, TOPICS, dead_letters
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "contracts"
 RELEASED: Final = FOLDER / "released"
+ORDERS_PAGE: Final = FOLDER.parent / "orders.md"
 
 Schema = dict[str, Any]
 commands = typer.Typer(help="The generated contracts.", no_args_is_help=True)
@@ -97,9 +100,16 @@ def drift(folder: Path) -> list[str]:
     return found
 
 
+def drifted_page(page: Path) -> list[str]:
+    """Return what is wrong with the page that shows the table of transitions."""
+    text = page.read_text(encoding="utf-8")
+    return [] if page_with_table(text) == text else [f"{page.name} is out of date"]
+
+
 @commands.command()
 def write() -> None:
     """Write the contracts anew."""
+    ORDERS_PAGE.write_text(page_with_table(ORDERS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     for name, document in documents().items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +130,7 @@ def release() -> None:
 @commands.command()
 def check() -> None:
     """Fail where the committed contracts differ from the code."""
-    problems = drift(FOLDER)
+    problems = drift(FOLDER) + drifted_page(ORDERS_PAGE)
     for problem in problems:
         typer.secho(problem, fg="red", err=True)
     if problems:

@@ -43,13 +43,7 @@ class Doorkeeper(Generic[Holder]):
 
         Raises 401 where there is no valid one, and 403 where it is plainly the other door's.
         """
-        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-        credential = credential.strip()
-        if credential.startswith(self._other_prefix):
-            raise Refusal(HTTPStatus.FORBIDDEN, "This credential belongs to the other door; use one of this door's.")
-        if scheme.lower() != "bearer" or not credential.startswith(self._prefix) or not credential.isascii():
-            raise unauthorized()
-        digest = fingerprint(credential)
+        digest = self.shown(request)
         now = time.monotonic()
         trusted = self._trusted.get(digest)
         if trusted is not None and now < trusted[1]:
@@ -60,6 +54,16 @@ class Doorkeeper(Generic[Holder]):
             raise unauthorized()
         self._trusted[digest] = (found, now + TRUST_SECONDS)
         return found
+
+    def shown(self, request: Request) -> bytes:
+        """Return the fingerprint of the credential that is shown, whoever's it is; raises as `holder` does."""
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        credential = credential.strip()
+        if credential.startswith(self._other_prefix):
+            raise Refusal(HTTPStatus.FORBIDDEN, "This credential belongs to the other door; use one of this door's.")
+        if scheme.lower() != "bearer" or not credential.startswith(self._prefix) or not credential.isascii():
+            raise unauthorized()
+        return fingerprint(credential)
 
 
 def unauthorized() -> Refusal:

@@ -394,7 +394,11 @@ class FeedbackContradicted(Event):
 
 
 class OutcomeDecided(Event):
-    """The police closed a case and said what it was."""
+    """The police closed a case and said what it was.
+
+    With `withdraws` they reopened it: the outcome of that id, which said the same, counts no more, whichever of the
+    two is heard first.
+    """
 
     type: ClassVar[str] = "lanjie.outcome.decided.v1"
     topic: ClassVar[str] = OUTCOMES
@@ -406,6 +410,7 @@ class OutcomeDecided(Event):
     payee_token: Token
     report_ids: tuple[UUID, ...]
     decided_at: AwareDatetime
+    withdraws: UUID | None = None
 
     def key(self) -> str:
         return str(self.case_id)

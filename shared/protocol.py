@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
+from starlette.requests import Request
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -16,10 +17,16 @@ from shared.errors import Refusal
 
 HEAD_LIMIT_BYTES: Final = 16 * 1024
 PROBLEM_JSON: Final = "application/problem+json"
+TRANSPORT: Final = "lanjie.transport"
 
 
 def _uncounted(_status: int) -> None:
     """Count nothing."""
+
+
+def transport_of(request: Request) -> asyncio.Transport:
+    """Return the connection a request came over: for a long answer that may have to hang up in its midst."""
+    return cast("asyncio.Transport", request.scope["extensions"][TRANSPORT]["transport"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._start_timer()
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
     def on_headers_complete(self) -> None:
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_LIMIT_BYTES:

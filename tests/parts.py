@@ -171,7 +171,7 @@ async def intake_door(dsn: str, **settings: Any) -> AsyncIterator[Door]:  # noqa
 @asynccontextmanager
 async def notifier_door(dsn: str, **settings: Any) -> AsyncIterator[Door]:  # noqa: ANN401
     """Open the police's door on a database."""
-    told = notifier_app.Settings(**_settings(dsn), **settings)
+    told = notifier_app.Settings(**{**_settings(dsn), "allowed_private_hosts": HOST, **settings})
     async with _open(notifier_app.build(told), dsn, "notifier") as door:
         yield door
 

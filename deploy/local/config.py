@@ -81,6 +81,8 @@ class Local:
         if service != "rules":
             told["IDENTITY_KEYS"] = f"i1:{self.secrets['identity_key']}"
             told["TOKEN_KEY"] = self.secrets["token_key"]
+        if service == "notifier":
+            told["ALLOWED_PRIVATE_HOSTS"] = HOST
         return told
 
     def credentials(self, banks: list[str], officers: list[str]) -> tuple[dict[str, str], dict[str, str]]:

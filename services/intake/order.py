@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.intake.identity import Account, Code, FreeText, Name
 from services.intake.report import CLOCKS_MAY_DIFFER, Moment, Strict
 from shared.errors import FieldProblem
-from shared.events import FeedbackContradicted, FeedbackReceived, FeedbackResult, OrderChanged, OrderKind
+from shared.events import (
+    AccountType,
+    Checked,
+    Failure,
+    FeedbackContradicted,
+    FeedbackReceived,
+    FeedbackResult,
+    OrderChanged,
+    OrderKind,
+)
 from shared.money import Fen, PositiveFen
 from shared.privacy import Seal
 
@@ -18,13 +27,25 @@ MOST_ONWARD_ACCOUNTS = 100
 BANK_FIRST = timedelta(hours=24)
 """In an emergency a bank may stop first and be ordered to within a day."""
 OVERSTATED = "is more than the order says"
+DONE_BY: Final = {
+    "stopped_fen": (OrderKind.STOP, OrderKind.EXTEND_STOP),
+    "frozen_fen": (OrderKind.FREEZE, OrderKind.EXTEND_FREEZE),
+    "returned_fen": (OrderKind.RETURN_FUNDS,),
+}
+"""Which amount says how much of an order was done, by the order's kind."""
+
+
+def _absent(value: object) -> bool:
+    """What was not said leaves no trace in the digest, so that feedback from before these fields still repeats it."""
+    return not isinstance(value, int) and not value
 
 
 class OnwardAccount(Strict):
-    """Where money has moved on to: the next account, how much of it, and when."""
+    """Where money has moved on to: the next account, how much of it, and when. Without a type it is a person's."""
 
     bank_code: Code
     account: Account
+    account_type: Annotated[AccountType | None, Field(exclude_if=_absent)] = None
     name: Name | None = None
     amount_fen: PositiveFen
     transferred_at: Moment
@@ -33,13 +54,17 @@ class OnwardAccount(Strict):
 class Feedback(Strict):
     """What the bank did with an order. Amounts are in fen.
 
-    `failure_cause` is technical (a system was down); `remark` is the business's (no such account, the name
-    does not match, already empty).
+    `stopped_fen` is for a stop or its extension, `frozen_fen` for a freeze or its renewal, `returned_fen` for a
+    return. After a failure: `mismatch` names the facts that differ from the bank's books, `failure_cause` is
+    technical (a system was down), `remark` is the business's (no such account, already empty).
     """
 
     result: FeedbackResult
     balance_before_fen: Fen | None = None
     stopped_fen: Fen | None = None
+    frozen_fen: Annotated[Fen | None, Field(exclude_if=_absent)] = None
+    returned_fen: Annotated[Fen | None, Field(exclude_if=_absent)] = None
+    mismatch: Annotated[tuple[Checked, ...], Field(max_length=len(Checked), exclude_if=_absent)] = ()
     executed_at: Moment | None = None
     expires_at: Moment | None = None
     failure_cause: FreeText | None = None
@@ -78,8 +103,16 @@ class BankOrder(BaseModel):
     ordered_at: datetime
     starts_at: datetime
     expires_at: datetime | None
+    account_level: int
+    acts_on: UUID | None
+    term_months: int | None
+    scope: str | None
+    includes_proceeds: bool | None
+    notice_number: str | None
     unit: str
     officer: str
+    officer_id: str | None = None
+    co_officer: str | None = None
     reason: str
     remark: str
 
@@ -102,6 +135,12 @@ def shown(order: OrderChanged, identity: Seal) -> BankOrder:
         ordered_at=order.ordered_at,
         starts_at=order.starts_at,
         expires_at=order.expires_at,
+        account_level=order.account_level,
+        acts_on=order.acts_on,
+        term_months=order.term_months,
+        scope=order.scope,
+        includes_proceeds=order.includes_proceeds,
+        notice_number=order.notice_number,
         unit=order.unit,
         **sealed,
     )
@@ -109,19 +148,29 @@ def shown(order: OrderChanged, identity: Seal) -> BankOrder:
 
 def problems(feedback: Feedback, order: OrderChanged, now: datetime) -> list[FieldProblem]:
     """Return what keeps a well-formed feedback from being accepted for this order."""
-    stopped = feedback.stopped_fen or 0
     found = _left_out(feedback, order)
-    if stopped > order.amount_fen:
-        found.append(FieldProblem(field="stopped_fen", message=OVERSTATED))
-    if feedback.balance_before_fen is not None and stopped > feedback.balance_before_fen:
+    for field, kinds in DONE_BY.items():
+        done = getattr(feedback, field) or 0
+        if order.kind not in kinds and done:
+            found.append(FieldProblem(field=field, message=f"has no place in the answer to {order.kind.value}"))
+        elif done > order.amount_fen and not _takes_more(order):
+            found.append(FieldProblem(field=field, message=OVERSTATED))
+        if feedback.result is FeedbackResult.FAILURE and done:
+            found.append(FieldProblem(field=field, message="must be absent or 0 when nothing was done"))
+    if feedback.balance_before_fen is not None and (feedback.stopped_fen or 0) > feedback.balance_before_fen:
         found.append(FieldProblem(field="stopped_fen", message="is more than the balance before the stop"))
-    if feedback.result is FeedbackResult.FAILURE and stopped:
-        found.append(FieldProblem(field="stopped_fen", message="must be absent or 0 when nothing was done"))
+    if feedback.result is FeedbackResult.SUCCESS and feedback.mismatch:
+        found.append(FieldProblem(field="mismatch", message="has no place in a success: a bank must not stop on it"))
     if feedback.executed_at and feedback.executed_at < order.ordered_at - BANK_FIRST:
         found.append(FieldProblem(field="executed_at", message="is more than 24 hours before the order"))
     if feedback.executed_at and feedback.executed_at > now + CLOCKS_MAY_DIFFER:
         found.append(FieldProblem(field="executed_at", message="is more than 5 minutes ahead of our clock"))
     return found
+
+
+def _takes_more(order: OrderChanged) -> bool:
+    """A freeze of the whole account, or with its proceeds, may hold more than the amount."""
+    return order.kind in DONE_BY["frozen_fen"] and (order.scope == "account" or bool(order.includes_proceeds))
 
 
 def _left_out(feedback: Feedback, order: OrderChanged) -> list[FieldProblem]:
@@ -131,13 +180,23 @@ def _left_out(feedback: Feedback, order: OrderChanged) -> list[FieldProblem]:
             if feedback.executed_at is None:
                 message = "is needed after a success: the 48 hours run from that moment"
                 found.append(FieldProblem(field="executed_at", message=message))
-            if order.kind is OrderKind.STOP and feedback.stopped_fen is None:
-                found.append(FieldProblem(field="stopped_fen", message="is needed: how much was stopped, in fen"))
+            for field, kinds in DONE_BY.items():
+                if order.kind in kinds and getattr(feedback, field) is None:
+                    found.append(FieldProblem(field=field, message="is needed: how much it was, in fen"))
         case FeedbackResult.FAILURE:
-            if not (feedback.failure_cause or feedback.remark):
-                message = "is needed after a failure (technical), or else a remark (business)"
+            if not (feedback.failure_cause or feedback.remark or feedback.mismatch):
+                message = "is needed after a failure (technical), or else a remark (business) or a mismatch"
                 found.append(FieldProblem(field="failure_cause", message=message))
     return found
+
+
+def _failure(feedback: Feedback) -> Failure | None:
+    """Tell why nothing was done: facts that do not match weigh most, since the police must correct them."""
+    if feedback.result is FeedbackResult.SUCCESS:
+        return None
+    if feedback.mismatch:
+        return Failure.MISMATCH
+    return Failure.TECHNICAL if feedback.failure_cause else Failure.BUSINESS
 
 
 def received(
@@ -153,8 +212,12 @@ def received(
         result=feedback.result,
         balance_before_fen=feedback.balance_before_fen,
         stopped_fen=feedback.stopped_fen,
+        frozen_fen=feedback.frozen_fen,
+        returned_fen=feedback.returned_fen,
         executed_at=feedback.executed_at,
         expires_at=feedback.expires_at,
+        failure=_failure(feedback),
+        mismatch=feedback.mismatch,
         received_at=now,
         identity=identity.seal(json.dumps(sealed, ensure_ascii=False), str(feedback_id)),
     )

@@ -173,11 +173,18 @@ async def upsert_cases(connection: Connection, cases: Sequence[CaseChanged]) -> 
 
 
 async def link_reports(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> None:
-    """Remember which case each report is in: pairs of report id and case id."""
+    """Remember which case each report is in: pairs of report id and case id.
+
+    A report may be taken out of its case into one of its own. Ids are made in the order of time, so the later case
+    is the one it is in, whichever is heard of first.
+    """
     await connection.execute(
         """
         insert into case_report (report_id, case_id)
-        select * from unnest($1::uuid[], $2::uuid[]) on conflict do nothing
+        select distinct on (report_id) report_id, case_id
+        from unnest($1::uuid[], $2::uuid[]) as u (report_id, case_id) order by report_id, case_id desc
+        on conflict (report_id) do update set case_id = excluded.case_id
+        where case_report.case_id < excluded.case_id
         """,
         [report_id for report_id, _ in pairs],
         [case_id for _, case_id in pairs],

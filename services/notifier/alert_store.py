@@ -31,22 +31,24 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery that is to be tried now. `removed`: its webhook was, while the alert was on its way to it."""
+class Posted:
+    """An alert in its place on the stream; `facts` as JSON on one line."""
 
-    alert_id: UUID
-    webhook_id: UUID
-    attempts: int
-    url: str
-    sealed_secret: str
-    facts: dict[str, Any]
+    position: int
+    path: str
+    facts: str
     created_at: datetime
-    removed: bool
 
 
 async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
-    """Add alerts to the stream, and a delivery for each webhook of the unit or the nearest unit above with one."""
+    """Add alerts to the stream, with a delivery for each target they go to: units' own and officers'."""
     await connection.execute("select pg_advisory_xact_lock($1)", STREAM_LOCK)
+    await _add_to_stream(connection, alerts)
+    await _deliver_to_units(connection, alerts)
+    await _deliver_to_officers(connection, alerts)
+
+
+async def _add_to_stream(connection: Connection, alerts: Sequence[Alert]) -> None:
     await connection.execute(
         """
         insert into alert (id, case_id, report_id, unit, path, facts, created_at, roles)
@@ -63,24 +65,78 @@ async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None
         [alert.created_at for alert in alerts],
         [",".join(alert.roles) for alert in alerts],
     )
+
+
+async def _deliver_to_units(connection: Connection, alerts: Sequence[Alert]) -> None:
+    """Deliver to the targets of the unit, or of the nearest unit above that has any."""
     await connection.execute(
         """
         insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
         select gen_random_uuid(), ranked.alert_id, ranked.target_id, ranked.case_id, ranked.facts, 'pending', now(),
-               now()
+               now() + ranked.delay_seconds * interval '1 second'
         from (
-            select a.id as alert_id, a.case_id, a.facts, t.id as target_id,
-                   rank() over (partition by a.id order by length(u.path) desc) as distance
-            from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[]) as a (id, path, case_id, facts)
-            join unit u on starts_with(a.path, u.path)
-            join target t on t.unit = u.code and t.removed_at is null
+            select a.id as alert_id, a.case_id, a.facts, t.id as target_id, t.delay_seconds,
+                   rank() over (partition by a.id order by above.depth desc) as distance
+            from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[]) as a (id, case_id, facts, path)
+            cross join unnest(string_to_array(trim(both '/' from a.path), '/')) with ordinality as above (unit, depth)
+            join target t on t.unit = above.unit and t.removed_at is null
         ) ranked
         where ranked.distance = 1
         """,
         [alert.id for alert in alerts],
-        [alert.path for alert in alerts],
         [alert.case_id for alert in alerts],
         [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
+        [alert.path for alert in alerts],
+    )
+
+
+async def _deliver_to_officers(connection: Connection, alerts: Sequence[Alert]) -> None:
+    """Deliver to officers' own targets, each after its delay: to those on duty for the unit, else to all of the unit.
+
+    An alert for roles goes to the unit's officers who have them, on duty or not. Where nobody of the unit can be
+    reached, the same is asked of the next unit above. Of a case that has been taken on, only the first step is told:
+    the later ones are for alerts that nobody answers.
+    """
+    await connection.execute(
+        """
+        with a as (
+            select u.id, u.case_id, u.facts, string_to_array(u.roles, ',') as roles,
+                   string_to_array(trim(both '/' from u.path), '/') as units
+            from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[], $5::text[])
+                 as u (id, case_id, facts, path, roles)
+        ),
+        called as (
+            select a.id, above.depth, s.officer, true as on_duty
+            from a cross join unnest(a.units) with ordinality as above (unit, depth)
+            join shift s on s.unit = above.unit and s.starts_at <= now() and s.ends_at > now()
+            where a.roles = '{}'
+            union all
+            select a.id, above.depth, o.id, false
+            from a cross join unnest(a.units) with ordinality as above (unit, depth)
+            join officer o on o.unit = above.unit and o.revoked_at is null
+            where a.roles = '{}' or o.role = any(a.roles)
+        ),
+        ranked as (
+            select a.id, a.case_id, a.facts, t.id as target_id, t.delay_seconds,
+                   min(t.delay_seconds) over (partition by a.id, t.officer) as first_step,
+                   rank() over (partition by a.id order by c.depth desc, c.on_duty desc) as distance
+            from called c join a on a.id = c.id
+            -- an officer who has moved elsewhere since the roster was made does not see the case
+            join officer o on o.id = c.officer and o.revoked_at is null and o.role <> 'auditor'
+                              and o.unit = any(a.units)
+            join target t on t.officer = o.id and t.removed_at is null
+        )
+        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
+        select gen_random_uuid(), r.id, r.target_id, r.case_id, r.facts, 'pending', now(),
+               now() + r.delay_seconds * interval '1 second'
+        from ranked r join fraud_case f on f.id = r.case_id
+        where r.distance = 1 and (f.status = 'open' or r.delay_seconds = r.first_step)
+        """,
+        [alert.id for alert in alerts],
+        [alert.case_id for alert in alerts],
+        [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
+        [alert.path for alert in alerts],
+        [",".join(alert.roles) for alert in alerts],
     )
 
 
@@ -90,59 +146,15 @@ async def newest_position(pool: Pool) -> int:
     return found
 
 
-async def alerts_after(pool: Pool, path: str, position: int, most: int) -> list[tuple[int, dict[str, Any]]]:
+async def alerts_after(pool: Pool, path: str, position: int, most: int) -> list[Posted]:
     """Return a subtree's alerts after a position, in order."""
     rows = await pool.fetch(
         """
-        select position, facts from alert where position > $2 and starts_with(path, $1) order by position limit $3
+        select position, path, facts, created_at from alert
+        where position > $2 and starts_with(path, $1) order by position limit $3
         """,
         path,
         position,
         most,
     )
-    return [(row["position"], json.loads(row["facts"])) for row in rows]
-
-
-async def claim_due(pool: Pool, most: int, lease_seconds: float) -> list[Due]:
-    """Take deliveries that are due. Whoever takes one has it for the lease; then it is due again."""
-    rows = await pool.fetch(
-        """
-        with taken as (
-            update delivery set attempts = attempts + 1, due_at = now() + $2::float8 * interval '1 second'
-            where id in (
-                select id from delivery where state = 'pending' and due_at <= now()
-                order by due_at limit $1 for update skip locked
-            )
-            returning message_id, target_id, attempts, facts, created_at
-        )
-        select t.message_id as alert_id, t.target_id as webhook_id, t.attempts, w.address as url, w.sealed_secret,
-               t.facts, t.created_at, w.removed_at is not null as removed
-        from taken t join target w on w.id = t.target_id
-        """,
-        most,
-        lease_seconds,
-    )
-    return [Due(**{**dict(row), "facts": json.loads(row["facts"])}) for row in rows]
-
-
-async def settle(pool: Pool, due: Due, state: str, reason: str | None, again_in_seconds: float) -> None:
-    """Write how a try ended: delivered, dead, or pending again after a while."""
-    await pool.execute(
-        """
-        update delivery
-        set state = $3, last_reason = $4, due_at = now() + $5::float8 * interval '1 second',
-            settled_at = case when $3 <> 'pending' then now() end
-        where message_id = $1 and target_id = $2 and state = 'pending'
-        """,
-        due.alert_id,
-        due.webhook_id,
-        state,
-        reason,
-        again_in_seconds,
-    )
-
-
-async def waiting_deliveries(pool: Pool) -> int:
-    """Count the deliveries that are not done."""
-    found: int = await pool.fetchval("select count(*) from delivery where state = 'pending'")
-    return found
+    return [Posted(**dict(row)) for row in rows]

@@ -3,17 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from services.notifier import clock_store, ledger, money_store, order, order_store, store, timeline
+from services.notifier import (
+    clock_store,
+    family_store,
+    ledger,
+    money_store,
+    onward,
+    onward_store,
+    order,
+    order_store,
+    ordering,
+    store,
+    timeline,
+)
 from services.notifier.announcing import announce
 from services.notifier.case import Case
 from services.notifier.clock import WARN_BEFORE, Deadline, Stage
 from services.notifier.office import Office
-from services.notifier.order import Order, Standing
-from shared.events import FeedbackContradicted, FeedbackReceived, OrderChanged
+from services.notifier.order import ENDING, Order, Standing
+from shared.events import CaseStatus, FeedbackContradicted, FeedbackReceived, Finding, OrderChanged
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
+
+LET_GO: Final = "本案已决定全部解除"
+"""Why the bank is told to free what it holds, where the case itself names no reason."""
 
 
 class UnknownOrderError(Exception):
@@ -41,6 +57,8 @@ async def take_feedback(
             await order_store.keep_feedback(connection, feedback)
             after = order.answered(before, feedback)
             rows = await _apply(connection, about, after, mine, _order_event(event, after), now)
+            await _follow(connection, office, feedback, after, now)
+            rows += await _free_unwanted(connection, office, about, after, now)
         else:
             after = None
             rows = [outgoing(event.model_copy(update={"answers": feedback.feedback_id}), new_id())]
@@ -61,10 +79,11 @@ async def _apply(
 ) -> list[Outgoing]:
     """Write an answered order down, with what follows for the case, the clock and the money."""
     await order_store.update_order(connection, after, said)
+    await family_store.note_held_elsewhere(connection, after.id, about.id)
     await answered(connection, [after.id])
     ended = order.ended_by(after, mine)
     await order_store.end_holds(connection, ended)
-    await _set_clock(connection, after, ended)
+    await _set_clock(connection, after, mine, ended)
     [book] = await money_store.books(connection, [about], [])
     cause = after.feedback_id or after.id
     await money_store.book(connection, [(cause, entry) for entry in ledger.entries(book)])
@@ -74,9 +93,39 @@ async def _apply(
     return [outgoing(said, new_id()), *await announce(connection, [changed])]
 
 
-async def _set_clock(connection: Connection, after: Order, ended: Sequence[Order]) -> None:
-    """The bank has answered; what it holds now will run out, what it no longer holds will not."""
-    await clock_store.meet(connection, [after.case_id], [Stage.FEEDBACK, Stage.RELEASE], [after.id])
+async def _follow(
+    connection: Connection, office: Office, feedback: FeedbackReceived, after: Order, now: datetime
+) -> None:
+    """Keep where the bank says that the money moved on to, and tell it."""
+    moved = onward.told(feedback, after, office.identity, office.tokens, new_id)
+    if new := await onward_store.insert_moved(connection, moved):
+        accounts, fen = len({one.token for one in new}), sum(one.amount_fen for one in new)
+        await store.write_timeline(connection, [timeline.moved_on(after, accounts, fen, now)])
+
+
+async def _free_unwanted(
+    connection: Connection, office: Office, about: Case, after: Order, now: datetime
+) -> list[Outgoing]:
+    """Free at once what the bank holds for a case that no longer wants it held."""
+    unfounded = about.status is CaseStatus.CLOSED and about.finding is Finding.UNFOUNDED
+    if not after.holds(now) or not (after.unwanted or unfounded):
+        return []
+    mine = [one for one in await order_store.orders_in(connection, about.id) if one.payee_token == after.payee_token]
+    reason = about.reason if unfounded and about.reason else LET_GO
+    given, rows = await ordering.release_account(connection, office, None, about, mine, reason, now)
+    await store.write_timeline(connection, [timeline.ordered(one, None, now) for one in given])
+    return rows
+
+
+async def _set_clock(connection: Connection, after: Order, mine: Sequence[Order], ended: Sequence[Order]) -> None:
+    """The bank has answered; what it holds now will run out, what it no longer holds will not.
+
+    A release that failed leaves its deadline running: the account is still to be freed.
+    """
+    await clock_store.meet(connection, [after.case_id], [Stage.FEEDBACK], [after.id])
+    if after.kind in ENDING and after.status is Standing.EXECUTED:
+        releases = [one.id for one in mine if one.kind in ENDING and one.payee_token == after.payee_token]
+        await clock_store.meet(connection, [after.case_id], [Stage.RELEASE], releases)
     if ended:
         await clock_store.meet(connection, [after.case_id], [Stage.WARNING, Stage.EXPIRY], [one.id for one in ended])
     if after.expires_at is not None:

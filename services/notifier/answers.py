@@ -8,15 +8,24 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.notifier import alert
-from services.notifier.order import EndedWhy, Order, Standing
-from services.notifier.order_store import order_of
-from shared.events import CaseStatus, Checked, Failure, Finding, OrderKind, VerdictReached
+from services.notifier.casework_views import CaseWork
+from services.notifier.clock import Stage, Urgency
+from services.notifier.order_views import OrderView, order_view
+from services.notifier.tracing import AccountNode, Traced, accounts
+from shared.events import CaseStatus, Finding, VerdictReached
 from shared.postgres import Row
 from shared.privacy import Seal
 
 
+class NextDue(BaseModel):
+    """The deadline of a case that runs out first."""
+
+    stage: Stage
+    due_at: datetime
+
+
 class CaseLine(BaseModel):
-    """A case in the inbox. Amounts in fen."""
+    """A case in the inbox. Amounts in fen. `unit` opened it, `in_charge` is at work on it."""
 
     id: UUID
     version: int
@@ -24,6 +33,9 @@ class CaseLine(BaseModel):
     payee: dict[str, str]
     scam_type: str | None
     unit: str
+    in_charge: str
+    responsible: str | None
+    urgency: Urgency
     bank: str
     amount_fen: int
     reports: int
@@ -33,43 +45,7 @@ class CaseLine(BaseModel):
     closed_at: datetime | None
     finding: Finding | None
     changed_at: datetime
-
-
-class OrderView(BaseModel):
-    """An order as the police see it. Amounts in fen."""
-
-    id: UUID
-    case_id: UUID
-    kind: OrderKind
-    status: Standing
-    version: int
-    bank: str
-    amount_fen: int
-    account_level: int
-    application_type: str
-    original_application_id: UUID | None
-    emergency_level: str
-    acts_on: UUID | None
-    corrects: UUID | None
-    term_months: int | None
-    scope: str | None
-    includes_proceeds: bool | None
-    notice_number: str | None
-    approval_level: int | None
-    approved_at: datetime | None
-    ordered_at: datetime
-    bank_stopped_at: datetime | None
-    answered_at: datetime | None
-    balance_before_fen: int | None
-    stopped_fen: int | None
-    frozen_fen: int | None
-    returned_fen: int | None
-    failure: Failure | None
-    mismatch: list[Checked]
-    executed_at: datetime | None
-    expires_at: datetime | None
-    ended_at: datetime | None
-    ended_why: EndedWhy | None
+    next_due: NextDue | None
 
 
 class ReportView(BaseModel):
@@ -103,7 +79,7 @@ class TimelineEntry(BaseModel):
     text: str
 
 
-class CaseView(BaseModel):
+class CaseView(CaseWork):
     """One case with everything that happened in it."""
 
     id: UUID
@@ -123,29 +99,39 @@ class CaseView(BaseModel):
     reason: str | None
     changed_at: datetime
     reports: list[ReportView]
+    first_transfer_at: datetime
+    accounts: list[AccountNode]
     orders: list[OrderView]
     timeline: list[TimelineEntry]
 
 
 def line_of(row: Row) -> CaseLine:
     """Build an inbox line."""
-    return CaseLine(payee=json.loads(row["payee_mask"]), **dict(row))
+    due = NextDue(stage=row["next_stage"], due_at=row["next_due_at"]) if row["next_stage"] else None
+    return CaseLine(payee=json.loads(row["payee_mask"]), next_due=due, **dict(row))
 
 
-def order_view(order: Order) -> OrderView:
-    """Build the police's view of an order."""
-    return OrderView(**{name: getattr(order, name) for name in OrderView.model_fields})
-
-
-def case_view(row: Row, parts: tuple[list[Row], list[Row], list[Row]], identity: Seal, narrative: Seal) -> CaseView:
+def case_view(
+    row: Row,
+    parts: tuple[list[Row], list[Row], list[Row]],
+    traced: Traced,
+    work: CaseWork,
+    identity: Seal,
+    narrative: Seal,
+    now: datetime,
+) -> CaseView:
     """Build one case's view."""
     reports, orders, timeline = parts
+    seen = [_report_view(report, identity, narrative) for report in reports]
+    began_at = min((report.observed_at for report in seen), default=row["opened_at"])
     return CaseView(
         payee=json.loads(row["payee_mask"]),
-        reports=[_report_view(report, identity, narrative) for report in reports],
-        orders=[order_view(order_of(order)) for order in orders],
+        reports=seen,
+        first_transfer_at=began_at,
+        accounts=accounts(traced, began_at, identity, now),
+        orders=[order_view(order, identity) for order in orders],
         timeline=[TimelineEntry(**dict(entry)) for entry in timeline],
-        **dict(row),
+        **{**dict(row), **dict(work)},
     )
 
 

@@ -1,19 +1,23 @@
 """notifier, the police's door: wiring only."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
 from services.notifier import consumers, people_store
-from services.notifier.clock import Deadlines
+from services.notifier.channels.sending import refuse_wrong
+from services.notifier.channels.wires import ChannelSettings, wires_of
 from services.notifier.delivery import Courier
 from services.notifier.door import Door
+from services.notifier.link_routes import routes as link_routes
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
+from services.notifier.reader import Counts
 from services.notifier.routes import bodies, routes
-from services.notifier.stream import AlertStream
+from services.notifier.stream import AlertStream, Pace
+from services.notifier.watch import HouseRules, Watch
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
 from shared.events import DISPOSITIONS, FEEDBACK, VERDICTS
@@ -25,10 +29,16 @@ from shared.protocol import Edge
 from shared.settings import IdentitySettings
 
 
-class Settings(IdentitySettings):
-    """What notifier is told besides: the key of tokens, and above which amount (fen) a second officer approves."""
+class Settings(IdentitySettings, ChannelSettings):
+    """What notifier is told besides: the key of tokens, and above which amount (fen) a second officer approves.
+
+    A screen on the alert stream gets a sign of life after `heartbeat` seconds of silence, and is hung up on when it
+    takes nothing for `drain` seconds.
+    """
 
     second_officer_above_fen: int = 100_000_000
+    stream_heartbeat_seconds: float = 15.0
+    stream_drain_seconds: float = 10.0
 
 
 def build(settings: Settings | None = None) -> FastAPI:
@@ -40,18 +50,30 @@ def build(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         assert settings is not None
+        refuse_wrong(settings)
         identity = settings.identity()
         parts: list[tuple[Office, AlertStream, Courier]] = []
+        clocks: list[HouseRules] = []
+        told: list[Callable[[], Awaitable[None]]] = []
 
         def handling(pool: Pool) -> Handle:
-            office = Office(pool, identity, settings.tokens(), Deadlines, settings.second_officer_above_fen)
-            stream, courier = AlertStream(pool, app.state.stopping), Courier(pool, identity, metrics)
+            rules = HouseRules(pool)
+            office = Office(pool, identity, settings.tokens(), rules.now, settings.second_officer_above_fen)
+            clocks.append(rules)
+            stream = AlertStream(
+                pool,
+                app.state.stopping,
+                Pace(heartbeat=settings.stream_heartbeat_seconds, drain=settings.stream_drain_seconds),
+                Counts(metrics.stage.labels("alert_to_stream").observe, metrics.count_dropped),
+            )
+            courier = Courier(pool, identity, settings.tokens(), metrics, wires_of(settings))
             parts.append((office, stream, courier))
 
             async def alerted() -> None:
                 courier.hurry()
-                await stream.announce()
+                stream.announce()
 
+            told.append(alerted)
             return consumers.handling(office, metrics, alerted)
 
         async with AsyncExitStack() as stack:
@@ -60,9 +82,15 @@ def build(settings: Settings | None = None) -> FastAPI:
             )
             office, stream, courier = parts[0]
             await stream.open()
+            metrics.readers.set_function(stream.connected)
             stack.push_async_callback(stream.close)
             courier.open()
             stack.push_async_callback(courier.close)
+            await clocks[0].open()
+            stack.push_async_callback(clocks[0].close)
+            watch = Watch(office, metrics, chain.relay.publish_soon, told[0])
+            watch.open()
+            stack.push_async_callback(watch.close)
 
             async def look_up(sha256: bytes) -> Officer | None:
                 return await people_store.officer_of_token(chain.pool, sha256)
@@ -83,6 +111,7 @@ def build(settings: Settings | None = None) -> FastAPI:
     app.state.stopping = lambda: False
     install_refusals(app, Edge(counted=lambda status: metrics.refused.labels(str(status)).inc()))
     app.include_router(routes(lambda: doors[0]))
+    app.include_router(link_routes(lambda: doors[0]))
     operations = Operations(
         registry=metrics.registry,
         runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),

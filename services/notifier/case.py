@@ -1,6 +1,7 @@
 """A case: what the police know of one payee account, from the first alert to the finding. Pure.
 
-open → acknowledged → closed. While a case is not closed, every further alert on the account joins it.
+open → acknowledged → closed; transferred it is open again, reopened acknowledged. While a case is not closed, every
+further alert on the account joins it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,8 @@ class Case:
     """The state of a case. `payee_mask` is what a list may show; `bank` and `unit` are the first report's.
 
     `in_charge` is the unit at work on it, `responsible` the officer; both change hands. `split_from` is the case
-    it was taken out of: reports to come join that one, and their money is counted together.
+    it was taken out of, or the one that was taken out of: reports to come join that one, and the money of the
+    whole family is counted together.
     """
 
     id: UUID
@@ -47,6 +49,17 @@ class Case:
     responsible: UUID | None = None
     urgency: Urgency = Urgency.URGENT
     split_from: UUID | None = None
+    transferred_at: datetime | None = None
+
+    @property
+    def alerted_at(self) -> datetime:
+        """When the unit in charge was told: the moment its time to acknowledge runs from."""
+        return self.transferred_at or self.opened_at
+
+    @property
+    def family(self) -> UUID:
+        """The case that this one and all that were taken out of the same one go back to."""
+        return self.split_from or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +187,7 @@ def close(
     if case.status is CaseStatus.CLOSED:
         if case.finding is finding:
             return None
-        raise conflict("The case is closed with another finding; a new alert on the account opens a new case.")
+        raise conflict("The case is closed with another finding; reopen it to correct that.")
     return replace(
         case,
         version=case.version + 1,

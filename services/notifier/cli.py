@@ -1,30 +1,30 @@
 """`lanjie notifier …`: notifier's own commands."""
 
-import base64
-import secrets
 from pathlib import Path
 from uuid import UUID
 
 import typer
-from pydantic_settings import BaseSettings
 
 from services.notifier import reference
 from services.notifier.app import Settings, build
+from services.notifier.commands import duty, targets
+from services.notifier.commands.targets import Sealing
+from services.notifier.targets import new_secret
 from shared.access import OFFICER_TOKEN, mint
 from shared.command import Database, connected, run
 from shared.http import serve
 from shared.observe import configure_logging
 from shared.postgres import migrate
-from shared.privacy import Seal
-from shared.settings import Keys, read_keys
 
 commands = typer.Typer(help="The police's door.", no_args_is_help=True)
-
-
-class Sealing(BaseSettings):
-    """The keys that webhook secrets are sealed with: the environment variable IDENTITY_KEYS."""
-
-    identity_keys: Keys
+commands.command("target-add")(targets.add)
+commands.command("target-list")(targets.show)
+commands.command("target-remove")(targets.remove)
+commands.command("target-test")(targets.test)
+commands.command("roster-load")(duty.roster_load)
+commands.command("roster-rotate")(duty.roster_rotate)
+commands.command("roster-remove")(duty.roster_remove)
+commands.command("roster-show")(duty.roster_show)
 
 
 @commands.command("serve")
@@ -87,8 +87,7 @@ def webhook_add(unit: str, url: str) -> None:
     """Send a unit's alerts to a URL. The secret to verify them with is printed once and stored sealed."""
 
     async def work() -> None:
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-        identity = Seal(read_keys(Sealing().identity_keys))
+        secret, identity = new_secret(), Sealing().seal()
         async with connected("notifier") as connection:
             webhook_id = await reference.add_webhook(connection, identity, unit, url, secret)
         typer.echo(f"id      {webhook_id}\nsecret  {secret}")

@@ -46,6 +46,18 @@ class Deadline:
     step: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline whose time has come. What follows from it names `id` as its cause.
+
+    `since` is when it came: a deadline that was started late could not be kept before that.
+    """
+
+    id: UUID
+    what: Deadline
+    since: datetime
+
+
 DEFAULTS: Final[Mapping[tuple[Urgency, Stage], timedelta]] = {
     (Urgency.URGENT, Stage.ACKNOWLEDGE): timedelta(seconds=60),
     (Urgency.URGENT, Stage.ORDER): timedelta(minutes=5),
@@ -60,7 +72,10 @@ DEFAULTS: Final[Mapping[tuple[Urgency, Stage], timedelta]] = {
     (Urgency.NORMAL, Stage.RELEASE): timedelta(minutes=30),
     (Urgency.NORMAL, Stage.OBJECTION): timedelta(days=3),
 }
-"""The longest each stage should take where no rule says otherwise."""
+"""The longest each stage should take where no rule says otherwise. The law sets the other stages, not we."""
+
+LONGEST_SECONDS: Final = 30 * 24 * 3600
+"""A rule that allows a stage more than 30 days is a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,18 @@ class Deadlines:
                 return self.rules[at, urgency, stage]
             at = self.parents.get(at)
         return self.defaults[urgency, stage]
+
+
+LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+def wait_after(span: timedelta, repetitions: int) -> timedelta:
+    """Return how long to wait for those who were told: a span, doubled at each repetition, up to an hour.
+
+    Who may take longer than an hour anyway is told again after each span.
+    """
+    times: int = 2 ** min(repetitions, 12)
+    return max(span, min(span * times, LONGEST_WAIT))
 
 
 WARN_BEFORE: Final = (timedelta(hours=24), timedelta(hours=6), timedelta(hours=1))

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from services.notifier import inbox_store
+from services.notifier import inbox_store, onward_store
 from services.notifier.answers import CaseView, case_view
+from services.notifier.casework_views import case_work
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
@@ -58,4 +59,6 @@ async def shown_case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
     if row is None:
         raise not_found("case")
     parts = await inbox_store.case_parts(door.office.pool, case_id)
-    return case_view(row, parts, door.office.identity, door.narrative)
+    traced = await onward_store.traced(door.office.pool, case_id)
+    work = case_work(row, await inbox_store.work_on(door.office.pool, case_id), door.office.identity)
+    return case_view(row, parts, traced, work, door.office.identity, door.narrative, now())

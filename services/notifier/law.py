@@ -31,6 +31,9 @@ class Rule(StrEnum):
     BACKFILL_IN_TIME = "backfill-within-24-hours"
     CORRECT_WHAT_FAILED = "correct-what-failed"
     CORRECT_THE_MISMATCH = "correct-the-mismatch"
+    CORRECTED_ALREADY = "corrected-already"
+    SOMETHING_TO_STOP = "nothing-to-stop"
+    BANK_IS_CONNECTED = "bank-not-connected"
     APPROVE_WHAT_IS_PROPOSED = "approve-what-is-proposed"
     OWN_APPROVAL = "own-approval"
     APPROVAL_LEVEL = "approval-level"
@@ -105,6 +108,13 @@ LAWS: Final[dict[Rule, Law]] = {
         "name that order in 'corrects' and correct each fact that did not match.",
         MECHANISM,
     ),
+    Rule.CORRECTED_ALREADY: Law("That order is corrected by another one; wait for its answer, or correct that.", OURS),
+    Rule.SOMETHING_TO_STOP: Law(
+        "All money of this case was averted at the counter, so there is nothing to stop.", OURS
+    ),
+    Rule.BANK_IS_CONNECTED: Law(
+        "The bank of this account is not connected here, so nobody could execute this order; call that bank.", OURS
+    ),
     Rule.APPROVE_WHAT_IS_PROPOSED: Law("The order is not waiting for approval any more; nothing was changed.", OURS),
     Rule.OWN_APPROVAL: Law(
         "Who gave an order cannot approve it; ask a second officer.", PROCEDURE, HTTPStatus.FORBIDDEN
@@ -119,8 +129,8 @@ LAWS: Final[dict[Rule, Law]] = {
 """OURS marks what no law says and the product needs."""
 
 
-def broken(rule: Rule, *, existing_id: str | None = None) -> Refusal:
-    """Return the refusal of a step that would break a rule; it names the rule."""
+def broken(rule: Rule, *, existing_id: str | None = None, says: str | None = None) -> Refusal:
+    """Return the refusal of a step that would break a rule; it names the rule. `says` puts it more exactly."""
     law = LAWS[rule]
     named = {"existing_id": existing_id, "rule": rule.value}
-    return Refusal(law.status, law.says, extensions={key: value for key, value in named.items() if value})
+    return Refusal(law.status, says or law.says, extensions={key: value for key, value in named.items() if value})

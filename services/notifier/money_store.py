@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+from services.notifier import family_store
 from services.notifier.case import Case
-from services.notifier.ledger import Account, Book, Entry, Kind, ReportFacts, StopFacts
-from services.notifier.order_store import ORDER_FIELDS, order_of
-from shared.events import DispositionOutcome, DispositionRecorded
+from services.notifier.holding import FREEZES, STOPS, OrderFacts
+from services.notifier.ledger import Account, Book, Entry, Kind
+from services.notifier.transfer import LONG_AGO, ReportFacts
+from shared.events import DispositionOutcome, DispositionRecorded, OrderKind
 from shared.outbox import new_id
 from shared.postgres import Connection, Pool, Row
 
@@ -55,57 +58,95 @@ async def dispositions_of(
 
 
 async def books(connection: Connection, cases: Sequence[Case], loose: Sequence[UUID]) -> list[Book]:
-    """Return what the ledger is computed from, of cases the caller has locked and of reports that are in none."""
-    case_ids = [case.id for case in cases]
-    reports = await connection.fetch(
+    """Return what the ledger is computed from, of cases the caller has locked and of reports that are in none.
+
+    Cases that were split from one another share one book. Call it after all cases are locked.
+    """
+    root_of = await family_store.families(connection, [case.id for case in cases])
+    roots = {root.id: root for root in root_of.values()}
+    reports = await _reports(connection, list(root_of), loose)
+    here = [row for row in reports if row["here"]]
+    orders = _grouped(await _orders(connection, list(root_of)), lambda row: root_of[row["case_id"]].id)
+    book_of = {row["id"]: root_of[row["case_id"]].id if row["case_id"] in root_of else row["id"] for row in here}
+    booked = _grouped(
+        await _booked(connection, list(root_of), [row["id"] for row in here]),
+        lambda row: root_of[row["case_id"]].id if row["case_id"] else book_of[row["report_id"]],
+    )
+    reports_of = _grouped(here, lambda row: book_of[row["id"]])
+    owners: list[_Owner] = [_Owner(root.id, root.id, root.bank, root.unit) for root in roots.values()]
+    owners += [_Owner(row["id"], None, row["bank"], row["unit"]) for row in here if row["id"] == book_of[row["id"]]]
+    return [
+        Book(
+            owner.case_id,
+            owner.bank,
+            owner.unit,
+            [_report_facts(row) for row in reports_of.get(owner.key, ())],
+            [_order_facts(row) for row in orders.get(owner.key, ())],
+            _accounts(booked.get(owner.key, ())),
+            _others(reports, reports_of.get(owner.key, ())),
+            [case_id for case_id, root in root_of.items() if root.id == owner.key],
+        )
+        for owner in owners
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whom a book belongs to: a case, or a report that is in none."""
+
+    key: UUID
+    case_id: UUID | None
+    bank: str
+    unit: str
+
+
+async def _reports(connection: Connection, case_ids: Sequence[UUID], loose: Sequence[UUID]) -> list[Row]:
+    """Return the reports of cases, those named that are in none, and (not `here`) others of the same transfers."""
+    return await connection.fetch(
         """
-        select r.id, r.case_id, r.bank, r.unit, r.amount_fen, d.outcome, coalesce(d.amount_fen, 0) as disposition_fen
-        from report r left join disposition d on d.report_id = r.id
-        where r.case_id = any($1::uuid[]) or r.id = any($2::uuid[]) order by r.filed_at, r.id
+        with here as (
+            select * from report where case_id = any($1::uuid[]) or (id = any($2::uuid[]) and case_id is null)
+        )
+        select r.id, r.case_id, r.bank, r.branch, r.unit, r.amount_fen, r.alike, r.observed_at, r.filed_at, r.here,
+               d.outcome, coalesce(d.amount_fen, 0) as disposition_fen
+        from (
+            select *, true as here from here
+            union all
+            select o.*, false from report o
+            where o.alike in (select alike from here) and o.id not in (select id from here)
+        ) r
+        left join disposition d on d.report_id = r.id
+        order by r.filed_at, r.id
         """,
-        case_ids,
+        list(case_ids),
         list(loose),
     )
-    stops = await connection.fetch(
-        f"""
-        select {ORDER_FIELDS}, (
-            select coalesce(max(least(e.stopped_fen, e.amount_fen, e.balance_before_fen)), 0)
-            from bank_order e
-            where e.payee_token = o.payee_token and e.case_id <> o.case_id and e.id < o.id and e.kind = 'stop'
-              and e.status = 'executed' and e.expires_at > o.executed_at
-              and (e.ended_at is null or e.ended_at > o.executed_at)
-        ) as held_elsewhere_fen
-        from bank_order o
-        where case_id = any($1::uuid[]) and kind = 'stop' and status = 'executed' order by id
-        """,  # noqa: S608 - constant field list
-        case_ids,
+
+
+async def _orders(connection: Connection, case_ids: Sequence[UUID]) -> list[Row]:
+    """Return the orders of cases that banks have executed and that move money or hold it."""
+    return await connection.fetch(
+        """
+        select id, case_id, payee_token, account_level, kind, amount_fen, covers, acts_on, balance_before_fen,
+               stopped_fen, frozen_fen, returned_fen, ended_at is null as holds, held_elsewhere_fen
+        from bank_order
+        where case_id = any($1::uuid[]) and status = 'executed' and kind not in ('release_stop', 'unfreeze')
+        order by id
+        """,
+        list(case_ids),
     )
-    booked = await connection.fetch(
+
+
+async def _booked(connection: Connection, case_ids: Sequence[UUID], report_ids: Sequence[UUID]) -> list[Row]:
+    return await connection.fetch(
         """
         select kind, case_id, report_id, sum(fen)::bigint as fen from ledger
         where (case_id = any($1::uuid[]) or report_id = any($2::uuid[])) and kind <> 'reported'
         group by kind, case_id, report_id
         """,
-        case_ids,
-        [row["id"] for row in reports],
+        list(case_ids),
+        list(report_ids),
     )
-    book_of = {row["id"]: row["case_id"] or row["id"] for row in reports}
-    reports_of = _grouped(reports, lambda row: book_of[row["id"]])
-    stops_of = _grouped(stops, lambda row: row["case_id"])
-    booked_of = _grouped(booked, lambda row: row["case_id"] or book_of[row["report_id"]])
-    owners: list[tuple[UUID, UUID | None, str, str]] = [(case.id, case.id, case.bank, case.unit) for case in cases]
-    owners += [(row["id"], None, row["bank"], row["unit"]) for row in reports if row["case_id"] is None]
-    return [
-        Book(
-            case_id,
-            bank,
-            unit,
-            [_report_facts(row) for row in reports_of[key]],
-            [_stop_facts(row) for row in stops_of.get(key, ())],
-            _accounts(booked_of.get(key, ())),
-        )
-        for key, case_id, bank, unit in owners
-    ]
 
 
 def _grouped(rows: Sequence[Row], key: Callable[[Row], UUID]) -> dict[UUID, list[Row]]:
@@ -115,21 +156,41 @@ def _grouped(rows: Sequence[Row], key: Callable[[Row], UUID]) -> dict[UUID, list
     return groups
 
 
+def _others(reports: Sequence[Row], own: Sequence[Row]) -> list[ReportFacts]:
+    names = {row["alike"] for row in own} - {None}
+    ids = {row["id"] for row in own}
+    return [_report_facts(row) for row in reports if row["alike"] in names and row["id"] not in ids]
+
+
 def _report_facts(row: Row) -> ReportFacts:
-    outcome = DispositionOutcome(row["outcome"]) if row["outcome"] else None
-    return ReportFacts(row["id"], row["bank"], row["unit"], row["amount_fen"], outcome, row["disposition_fen"])
+    return ReportFacts(
+        row["id"],
+        row["bank"],
+        row["unit"],
+        row["amount_fen"],
+        DispositionOutcome(row["outcome"]) if row["outcome"] else None,
+        row["disposition_fen"],
+        row["branch"],
+        row["alike"],
+        row["observed_at"] or LONG_AGO,
+    )
 
 
-def _stop_facts(row: Row) -> StopFacts:
-    order = order_of(row)
-    return StopFacts(
-        order.id,
-        order.amount_fen,
-        order.stopped_fen or 0,
-        order.balance_before_fen,
-        order.covers,
-        order.ended_at is not None,
-        row["held_elsewhere_fen"],
+def _order_facts(row: Row) -> OrderFacts:
+    kind = OrderKind(row["kind"])
+    said = "stopped_fen" if kind in STOPS else "frozen_fen" if kind in FREEZES else "returned_fen"
+    return OrderFacts(
+        order_id=row["id"],
+        kind=kind,
+        ordered_fen=row["amount_fen"],
+        done_fen=row[said],
+        balance_before_fen=row["balance_before_fen"],
+        covers=tuple(row["covers"]),
+        holds=row["holds"],
+        held_elsewhere_fen=row["held_elsewhere_fen"],
+        account=row["payee_token"],
+        level=row["account_level"],
+        acts_on=row["acts_on"],
     )
 
 

@@ -6,6 +6,7 @@ stops only where name, account, amount and time match); 反电信网络诈骗法
 approval at city level, renewed before they run out).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ CITY_LEVEL: Final = 1
 ANY_LEVEL: Final = 6
 USUAL_TERM_MONTHS: Final = 6
 LONGEST_TERM_MONTHS: Final = 12
+APPROVERS: Final = ("approver", "supervisor")
 
 
 class Standing(StrEnum):
@@ -87,6 +89,7 @@ class Order:
     `acts_on` is the order whose hold it extends, ends, freezes or returns money from; `corrects` a failed one that
     it puts right. `account_level` is 1 for the account the customer paid, more for accounts further on.
     `approval_level` is the level of unit whose officer must approve (1 city, 2 county, 6 any), where one must.
+    `unwanted`: everything of its case was released while the bank had yet to answer, so it is released when it does.
     """
 
     id: UUID
@@ -110,6 +113,7 @@ class Order:
     scope: str | None = None
     includes_proceeds: bool | None = None
     notice_number: str | None = None
+    unwanted: bool = False
     approval_level: int | None = None
     approved_by: UUID | None = None
     approved_at: datetime | None = None
@@ -142,6 +146,8 @@ STOPPING: Final = (OrderKind.STOP, OrderKind.EXTEND_STOP)
 FREEZING: Final = (OrderKind.FREEZE, OrderKind.EXTEND_FREEZE)
 ENDING: Final = (OrderKind.RELEASE_STOP, OrderKind.UNFREEZE)
 HOLDING: Final = STOPPING + FREEZING
+FALLEN: Final = (Standing.FAILED, Standing.REJECTED)
+"""Standings of orders that came to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +165,7 @@ def account_of(orders: Sequence[Order], now: datetime) -> Account:
     holding = sorted((one for one in orders if one.holds(now)), key=lambda one: one.kind in FREEZING)
     by = holding[-1] if holding else None
     hold = Hold.FREE if by is None else Hold.FROZEN if by.kind in FREEZING else Hold.STOPPED
-    failed = (Standing.FAILED, Standing.REJECTED)
-    stops = sum(1 for one in orders if one.kind in STOPPING and one.status not in failed)
+    stops = sum(1 for one in orders if one.kind in STOPPING and one.status not in FALLEN)
     return Account(hold, by, stops, tuple(one for one in orders if one.waits))
 
 
@@ -213,9 +218,8 @@ def refuse_unlawful(asked: Asked, case: Case, orders: Sequence[Order], now: date
     account = account_of(orders, now)
     mine = account_of([one for one in orders if one.case_id == case.id], now)
     _refuse_for_case(asked.kind, case, mine)
-    _refuse_for_what_waits(asked.kind, account)
-    if asked.kind is not OrderKind.STOP and mine.by is None and account.by is not None:
-        raise broken(Rule.HELD_BY_ANOTHER_CASE, existing_id=str(account.by.case_id))
+    _refuse_for_what_waits(asked.kind, account, mine)
+    _refuse_for_another_case(asked.kind, account, mine)
     after = TRANSITIONS[(account if asked.kind is OrderKind.STOP else mine).hold, asked.kind]
     if isinstance(after, Rule):
         raise broken(after)
@@ -225,7 +229,7 @@ def refuse_unlawful(asked: Asked, case: Case, orders: Sequence[Order], now: date
         _refuse_term(asked)
     if asked.bank_stopped_at is not None and now - asked.bank_stopped_at > BACKFILL_WITHIN:
         raise broken(Rule.BACKFILL_IN_TIME)
-    if asked.kind is OrderKind.RETURN_FUNDS and asked.amount_fen > _left(mine, orders):
+    if asked.kind is OrderKind.RETURN_FUNDS and asked.amount_fen > left_to_return(mine, orders):
         raise broken(Rule.RETURN_WHAT_IS_FROZEN)
     _refuse_uncorrected(asked, case, orders)
     return mine
@@ -241,12 +245,23 @@ def _refuse_for_case(kind: OrderKind, case: Case, account: Account) -> None:
         raise broken(Rule.RETURN_AFTER_CONFIRMED)
 
 
-def _refuse_for_what_waits(kind: OrderKind, account: Account) -> None:
-    for one in account.waiting:
+def _refuse_for_what_waits(kind: OrderKind, account: Account, mine: Account) -> None:
+    """An account takes one order of a kind at a time; but each case frees what it holds whatever others do."""
+    for one in (mine if kind in ENDING else account).waiting:
         if one.kind is kind:
             raise broken(Rule.ONE_AT_A_TIME, existing_id=str(one.id))
+    for one in mine.waiting:
         if one.kind in ENDING and kind not in ENDING:
             raise broken(Rule.BEING_RELEASED, existing_id=str(one.id))
+
+
+def _refuse_for_another_case(kind: OrderKind, account: Account, mine: Account) -> None:
+    """What another case holds is that case's to extend, freeze and free; and an account is frozen once."""
+    if kind is OrderKind.STOP or account.by is None:
+        return
+    frozen_elsewhere = account.hold is Hold.FROZEN and mine.hold is not Hold.FROZEN
+    if mine.by is None or (kind is OrderKind.FREEZE and frozen_elsewhere):
+        raise broken(Rule.HELD_BY_ANOTHER_CASE, existing_id=str(account.by.case_id))
 
 
 def _refuse_term(asked: Asked) -> None:
@@ -257,35 +272,45 @@ def _refuse_term(asked: Asked) -> None:
         raise broken(Rule.NOTICE)
 
 
-def _left(account: Account, orders: Sequence[Order]) -> int:
-    """Return what a freeze still holds: what was frozen, less what was returned or is being returned. In fen."""
-    frozen = account.by
-    if frozen is None:
+def left_to_return(account: Account, orders: Sequence[Order]) -> int:
+    """Return what a freeze still holds, in fen: never more was returned, or is being, than any of its orders froze.
+
+    A bank may answer a renewal with what is left or with what was frozen at first; so each link of the chain counts
+    the returns since.
+    """
+    if account.by is None or account.hold is not Hold.FROZEN:
         return 0
-    chain = freeze_chain(frozen, orders)
-    returns = [one for one in orders if one.kind is OrderKind.RETURN_FUNDS and one.acts_on in chain]
-    gone = sum(one.amount_fen if one.waits else one.returned_fen or 0 for one in returns)
-    return (frozen.frozen_fen or 0) - gone
+    returned: Counter[UUID] = Counter()
+    for one in orders:
+        if one.kind is OrderKind.RETURN_FUNDS and one.acts_on and one.status not in FALLEN:
+            returned[one.acts_on] += one.amount_fen if one.returned_fen is None else one.returned_fen
+    left, gone = LARGEST_AMOUNT_FEN, 0
+    for link in freeze_chain(account.by, orders):
+        gone += returned[link.id]
+        left = min(left, (link.frozen_fen or 0) - gone)
+    return max(0, left)
 
 
-def freeze_chain(order: Order, orders: Sequence[Order]) -> set[UUID]:
-    """Return a freeze and the freezes it renews: one hold under several orders."""
+def freeze_chain(order: Order, orders: Sequence[Order]) -> list[Order]:
+    """Return a freeze and the freezes it renews, the newest first: one hold under several orders."""
     by_id = {one.id: one for one in orders}
-    chain = {order.id}
+    chain = [order]
     while order.acts_on in by_id and by_id[order.acts_on].kind in FREEZING:
         order = by_id[order.acts_on]
-        chain.add(order.id)
+        chain.append(order)
     return chain
 
 
 def _refuse_uncorrected(asked: Asked, case: Case, orders: Sequence[Order]) -> None:
-    """A bank that found a mismatch must not stop; asking again the same way is no correction."""
+    """A bank that found a mismatch must not stop; the same again is no correction. Freeing may be repeated."""
     wrong = asked.corrects
     if wrong is not None:
         if wrong.case_id != case.id or wrong.status is not Standing.FAILED or wrong.kind is not asked.kind:
             raise broken(Rule.CORRECT_WHAT_FAILED)
         if not set(wrong.mismatch) <= asked.corrected:
             raise broken(Rule.CORRECT_THE_MISMATCH, existing_id=str(wrong.id))
+        return
+    if asked.kind in ENDING:
         return
     mine = [one for one in orders if one.kind is asked.kind and one.case_id == case.id]
     if mine and mine[-1].status is Standing.FAILED and mine[-1].failure is Failure.MISMATCH:
@@ -312,9 +337,41 @@ def approved(order: Order, officer: UUID, role: str, unit_level: int, now: datet
         raise broken(Rule.APPROVE_WHAT_IS_PROPOSED)
     if order.ordered_by == officer:
         raise broken(Rule.OWN_APPROVAL)
-    if role not in ("approver", "supervisor") or unit_level > (order.approval_level or ANY_LEVEL):
-        raise broken(Rule.APPROVAL_LEVEL)
+    _refuse_too_low(order, role, unit_level)
     return replace(order, version=order.version + 1, status=Standing.PENDING, approved_by=officer, approved_at=now)
+
+
+def rejected(order: Order, officer: UUID | None, role: str, unit_level: int) -> Order:
+    """Return the order turned down: by who could approve it, or taken back by its own officer."""
+    if order.status is not Standing.PROPOSED:
+        raise broken(Rule.APPROVE_WHAT_IS_PROPOSED)
+    if order.ordered_by != officer:
+        _refuse_too_low(order, role, unit_level)
+    return turned_down(order)
+
+
+def turned_down(order: Order) -> Order:
+    """Return a proposal that comes to nothing."""
+    return replace(order, version=order.version + 1, status=Standing.REJECTED)
+
+
+def _refuse_too_low(order: Order, role: str, unit_level: int) -> None:
+    if role not in APPROVERS or unit_level > (order.approval_level or ANY_LEVEL):
+        raise broken(Rule.APPROVAL_LEVEL)
+
+
+def asked_again(order: Order, orders: Sequence[Order]) -> Asked:
+    """Return what a proposal asks for, to be held against the law once more when it is approved."""
+    return Asked(
+        kind=order.kind,
+        amount_fen=order.amount_fen,
+        term_months=order.term_months,
+        major=True,
+        notice_number=order.notice_number,
+        bank_stopped_at=order.bank_stopped_at,
+        corrects=next((one for one in orders if one.id == order.corrects), None),
+        corrected=frozenset(Checked),
+    )
 
 
 def stop_amount(transfers: Sequence["Transfer"]) -> int:
@@ -352,10 +409,11 @@ def answered(order: Order, feedback: FeedbackReceived) -> Order:
 
 
 def _expiry(order: Order, feedback: FeedbackReceived) -> datetime | None:
+    """A back-filled stop runs from the moment the bank stopped, even if it names the moment of the paperwork."""
     if feedback.executed_at is None or order.kind not in HOLDING:
         return None
     if order.kind in STOPPING:
-        lawful = feedback.executed_at + STOP_LASTS
+        lawful = min(feedback.executed_at, order.bank_stopped_at or feedback.executed_at) + STOP_LASTS
     else:
         lawful = months_later(feedback.executed_at, order.term_months or USUAL_TERM_MONTHS)
     return min(lawful, feedback.expires_at) if feedback.expires_at else lawful
@@ -386,7 +444,7 @@ def ended_by(done: Order, orders: Sequence[Order]) -> list[Order]:
     why = WHY_ENDED.get(done.kind)
     if why is None or done.status is not Standing.EXECUTED or done.executed_at is None:
         return []
-    over = FREEZING if done.kind in (OrderKind.EXTEND_FREEZE, OrderKind.UNFREEZE) else STOPPING
+    over = HOLDING if done.kind in (OrderKind.EXTEND_FREEZE, OrderKind.UNFREEZE) else STOPPING
     return [
         replace(one, ended_at=done.executed_at, ended_why=why)
         for one in orders
@@ -394,8 +452,7 @@ def ended_by(done: Order, orders: Sequence[Order]) -> list[Order]:
         and one.case_id == done.case_id
         and one.payee_token == done.payee_token
         and one.kind in over
-        and one.status is Standing.EXECUTED
-        and one.ended_at is None
+        and one.holds(done.executed_at)
     ]
 
 

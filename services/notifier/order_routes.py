@@ -1,5 +1,7 @@
 """The police's door, orders: parse, delegate, answer."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -7,14 +9,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notifier import ordering
-from services.notifier.answers import OrderView, order_view
-from services.notifier.door import DoorOf, decider, now
-from services.notifier.requests import Ordering
+from services.notifier import approving, order_store, ordering
+from services.notifier.door import Door, DoorOf, decider, now
+from services.notifier.order import Order, Standing
+from services.notifier.order_views import OrderView, order_view
+from services.notifier.requests import Ordering, Rejecting
+from shared.errors import Refusal
 from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
+from shared.outbox import Outgoing
 
-BODIES: Final[tuple[type[Any], ...]] = (Ordering,)
+BODIES: Final[tuple[type[Any], ...]] = (Ordering, Rejecting)
 """The bodies these routes read for themselves."""
 
 
@@ -29,11 +34,63 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         responses=problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503),
     )
     async def post_order(request: Request, case_id: UUID) -> Response:
-        """Order the payee's bank to stop the account, or to release it."""
+        """Order a bank to stop, extend, freeze, renew, free or return; above a limit a second officer approves."""
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Ordering, await read_body(request, "application/json"))
-        given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
-        door.relay.publish_soon(rows)
+        with _counted(door):
+            given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
         door.metrics.orders.labels(given.kind.value, given.bank).inc()
-        return JSONResponse(order_view(given).model_dump(mode="json"), 201, {"Location": f"/v1/cases/{case_id}"})
+        if given.status is Standing.PROPOSED:
+            door.stream.announce()
+        return await _shown(door, given, rows, 201)
+
+    @router.post(
+        "/orders/{order_id}/approve",
+        response_model=OrderView,
+        responses=problems_of(401, 403, 404, 409, 422, 503),
+    )
+    async def post_approve(request: Request, order_id: UUID) -> Response:
+        """Approve another officer's order: it goes to the bank. Twice is once."""
+        door = door_of()
+        officer = await decider(door, request)
+        with _counted(door):
+            after, rows = await approving.approve(door.office, officer, order_id, now())
+        if rows:
+            door.metrics.approvals.labels(after.kind.value, "approved").inc()
+        return await _shown(door, after, rows, 200)
+
+    @router.post(
+        "/orders/{order_id}/reject",
+        response_model=OrderView,
+        openapi_extra=body_of(Rejecting),
+        responses=problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    )
+    async def post_reject(request: Request, order_id: UUID) -> Response:
+        """Turn a proposed order down, or take one's own back."""
+        door = door_of()
+        officer = await decider(door, request)
+        asked = parse(Rejecting, await read_body(request, "application/json"))
+        with _counted(door):
+            after, rows = await approving.reject(door.office, officer, order_id, asked.reason, now())
+        door.metrics.approvals.labels(after.kind.value, "rejected").inc()
+        return await _shown(door, after, rows, 200)
+
+
+@contextmanager
+def _counted(door: Door) -> Iterator[None]:
+    """Count the step by its rule if one refuses it."""
+    try:
+        yield
+    except Refusal as refused:
+        if rule := refused.extensions.get("rule"):
+            door.metrics.unlawful.labels(rule).inc()
+        raise
+
+
+async def _shown(door: Door, order: Order, rows: Sequence[Outgoing], status: int) -> Response:
+    """Publish what was promised, and answer with the order as it is stored."""
+    door.relay.publish_soon(rows)
+    view = order_view(await order_store.shown_order(door.office.pool, order.id), door.office.identity)
+    location = {"Location": f"/v1/cases/{order.case_id}"}
+    return JSONResponse(view.model_dump(mode="json"), status, location)

@@ -1,153 +1,248 @@
-"""Orders: drawn up, approved or turned down, and sent to the bank. One function a use case, one transaction each.
+"""Orders: drawn up by the law, and sent to the bank. One function a use case, one transaction each.
 
 Each returns the events it has promised; the caller hands them to the relay once the transaction is through.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from services.notifier import case, clock_store, money_store, order, order_store, people_store, report_store, timeline
+from services.notifier import case, clock_store, drafting, order, order_store, people_store, pushing, store, timeline
 from services.notifier.announcing import write_case
-from services.notifier.case import Case
+from services.notifier.case import MACHINE, Case
 from services.notifier.clock import Deadline, Stage, Urgency
+from services.notifier.delivery_store import moot
+from services.notifier.drafting import Subject
 from services.notifier.law import Rule, broken
 from services.notifier.office import Office
-from services.notifier.order import Asked, Order, Standing, Transfer
+from services.notifier.order import FREEZING, HOLDING, ApplicationType, Asked, Order, Standing
 from services.notifier.people_store import Officer, seen
-from services.notifier.requests import Ordering
-from shared.errors import conflict
-from shared.events import OrderChanged, OrderKind, VerdictReached
+from services.notifier.requests import Ordering, problems
+from services.notifier.wanting import want_approval
+from shared.errors import FieldProblem, Refusal, invalid
+from shared.events import OrderChanged, OrderKind
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection
+
+
+@asynccontextmanager
+async def on_record(
+    office: Office, officer: Officer, subject: UUID, action: str = "order_refused"
+) -> AsyncIterator[None]:
+    """Record a step that a rule refuses: what it would have changed is rolled back, that it was tried is not."""
+    try:
+        yield
+    except Refusal as refused:
+        if rule := refused.extensions.get("rule"):
+            async with office.pool.acquire() as connection:
+                await people_store.audit(connection, f"officer:{officer.name}", action, subject, rule)
+        raise
 
 
 async def give_order(
     office: Office, officer: Officer, case_id: UUID, asked: Ordering, now: datetime
 ) -> tuple[Order, list[Outgoing]]:
-    """Order the payee's bank to do something lawful; who orders has taken the case on."""
-    async with office.pool.acquire() as connection, connection.transaction():
+    """Order a bank to do something lawful; who orders has taken the case on."""
+    if wrong := problems(asked, now):
+        raise invalid(*wrong)
+    async with on_record(office, officer, case_id), office.pool.acquire() as connection, connection.transaction():
         before = await seen(connection, officer, case_id)
         given, rows = await draw_up(connection, office, officer, before, asked, now)
         after, entries = replace(before, version=before.version + 1), [timeline.ordered(given, officer.name, now)]
         if taken_on := case.acknowledge(before, officer.id, now):
             after, entries = taken_on, [timeline.acknowledged(taken_on, officer.name, now), *entries]
+            await moot(connection, [case_id])
         await clock_store.meet(connection, [case_id], [Stage.ACKNOWLEDGE, Stage.ORDER])
         rows += await write_case(connection, after, entries)
     return given, rows
 
 
 async def draw_up(
-    connection: Connection, office: Office, officer: Officer, about: Case, asked: Ordering, now: datetime
+    connection: Connection, office: Office, officer: Officer | None, about: Case, asked: Ordering, now: datetime
 ) -> tuple[Order, list[Outgoing]]:
     """Draw up an order in the caller's transaction, which holds the case; send it, or propose it to a second officer.
 
-    Raises where a rule would be broken, nothing could be stopped, or the bank is not connected.
+    Without an officer it frees what that officer's earlier order held. Raises where a rule would be broken, or the
+    order names what is not there.
     """
-    on_account = await order_store.orders_on(connection, about.payee_token)
-    verdicts = await report_store.sealed_reports(connection, about.id)
-    transfers = [one for one in await _transfers(connection, verdicts) if one.amount_fen > one.averted_fen]
-    covers = tuple(transfer.report_id for transfer in transfers)
-    first = next((verdict for verdict in verdicts if verdict.report.report_id in covers), verdicts[0])
-    mine = order.account_of([one for one in on_account if one.case_id == about.id], now)
-    held = mine.by if asked.kind is not OrderKind.STOP else None
-    amount = asked.amount_fen or (held.amount_fen if held else order.stop_amount(transfers))
-    lawful = Asked(asked.kind, amount)
-    order.refuse_unlawful(lawful, about, on_account, now)
+    subject = await drafting.subject_of(connection, office, about, asked, now)
+    amount = asked.amount_fen or _usual_amount(asked.kind, subject, now)
+    lawful = Asked(
+        kind=asked.kind,
+        amount_fen=amount,
+        term_months=asked.term_months,
+        major=bool(asked.major),
+        notice_number=asked.notice_number,
+        bank_stopped_at=asked.bank_stopped_at,
+        corrects=subject.wrong,
+        corrected=subject.corrected,
+    )
+    order.refuse_unlawful(lawful, about, subject.orders, now)
+    await _refuse_useless(connection, asked, subject, amount)
+    given = _order_of(asked, subject, about, officer, lawful, office, now)
+    by = await drafting.ordered_by(connection, officer, subject.held, asked, office.identity)
+    sealed = drafting.seal_people(given, subject.to, by, asked, office.identity)
+    event = drafting.event_of(given, subject, sealed, officer.unit if officer else about.in_charge, about)
+    if not await order_store.insert_order(connection, given, event):
+        raise broken(Rule.ONE_AT_A_TIME)
+    actor = f"officer:{officer.name}" if officer else MACHINE
+    await people_store.audit(connection, actor, f"order_{given.kind.value}", given.id, asked.reason)
+    if given.status is Standing.PENDING:
+        return given, await send(connection, office, given, event, about, now)
+    await want_approval(connection, office, given, about, now)
+    return given, []
+
+
+def _usual_amount(kind: OrderKind, subject: Subject, now: datetime) -> int:
+    if kind is OrderKind.RETURN_FUNDS:
+        mine = [one for one in subject.orders if subject.held and one.case_id == subject.held.case_id]
+        return order.left_to_return(order.account_of(mine, now), mine)
+    if subject.wrong is not None:
+        return subject.wrong.amount_fen
+    return subject.held.amount_fen if subject.held and kind is not OrderKind.STOP else subject.stoppable_fen
+
+
+async def _refuse_useless(connection: Connection, asked: Ordering, subject: Subject, amount: int) -> None:
+    """Raise where an order is lawful and yet nothing could come of it."""
+    if subject.wrong is not None:
+        again = [one for one in subject.mine if one.corrects == subject.wrong.id and one.status not in order.FALLEN]
+        if again:
+            raise broken(Rule.CORRECTED_ALREADY, existing_id=str(again[0].id))
+    reports = [subject.first.report.report_id, *subject.covers]
+    named = asked.original_application_id
+    if named is not None and named not in (*reports, *(one.id for one in subject.mine)):
+        raise invalid(FieldProblem(field="original_application_id", message="is no report or order of this case"))
     if not amount:
-        raise conflict("All money of this case was averted at the counter, so there is nothing to stop.")
-    bank = first.report.payee_bank
+        raise broken(Rule.RETURN_WHAT_IS_FROZEN if asked.kind is OrderKind.RETURN_FUNDS else Rule.SOMETHING_TO_STOP)
+    bank = subject.to.bank
     if not await people_store.is_connected(connection, bank):
-        raise conflict(f"No bank {bank} is connected here, so nobody could execute this order; call that bank.")
+        says = f"No bank {bank} is connected here, so nobody could execute this order; call that bank."
+        raise broken(Rule.BANK_IS_CONNECTED, says=says)
+
+
+def _order_of(
+    asked: Ordering,
+    subject: Subject,
+    about: Case,
+    officer: Officer | None,
+    lawful: Asked,
+    office: Office,
+    now: datetime,
+) -> Order:
     level = order.approval_level(lawful, office.second_officer_above_fen)
-    given = Order(
+    freezes = asked.kind in FREEZING
+    acts_on = subject.held.id if subject.held and asked.kind is not OrderKind.STOP else None
+    application = asked.application_type or _usual_application(asked, subject)
+    return Order(
         id=new_id(),
         version=1,
         case_id=about.id,
-        payee_token=about.payee_token,
+        payee_token=subject.to.token,
         kind=asked.kind,
         status=Standing.PENDING if level is None else Standing.PROPOSED,
-        bank=bank,
-        amount_fen=amount,
-        covers=covers,
-        original_application_id=held.id if held else first.report.report_id,
-        ordered_by=officer.id,
+        bank=subject.to.bank,
+        amount_fen=lawful.amount_fen,
+        covers=subject.covers,
+        original_application_id=acts_on or asked.original_application_id or _usual_original(application, subject),
+        ordered_by=officer.id if officer else None,
         ordered_at=now,
-        acts_on=held.id if held else None,
+        account_level=subject.to.level,
+        application_type=application.value,
+        emergency_level=asked.emergency_level or _usual_emergency(asked.kind),
+        acts_on=acts_on,
+        corrects=asked.corrects,
+        term_months=(asked.term_months or order.USUAL_TERM_MONTHS) if freezes else None,
+        scope=(asked.scope or "amount") if freezes else None,
+        includes_proceeds=bool(asked.includes_proceeds) if freezes else None,
+        notice_number=asked.notice_number,
         approval_level=level,
+        bank_stopped_at=asked.bank_stopped_at,
     )
-    event = _event(given, first, _people(first, given, officer, asked, office), officer, about, now)
-    return given, await _issue(connection, office, officer, given, event, about, asked.reason)
 
 
-async def _issue(
-    connection: Connection,
-    office: Office,
-    officer: Officer,
-    given: Order,
-    event: OrderChanged,
-    about: Case,
-    reason: str,
+def _usual_application(asked: Ordering, subject: Subject) -> ApplicationType:
+    if asked.bank_stopped_at is not None:
+        return ApplicationType.BACKFILLED
+    return ApplicationType.POLICE_FIRST if subject.to.level > 1 else ApplicationType.BANK_REPORTED
+
+
+def _usual_original(application: ApplicationType, subject: Subject) -> UUID | None:
+    """The bank's report is what an application of the types 02 to 05 goes back to."""
+    police_first = application in (ApplicationType.POLICE_FIRST, ApplicationType.POLICE_FIRST_MORE)
+    return None if police_first else subject.first.report.report_id
+
+
+def _usual_emergency(kind: OrderKind) -> str:
+    unhurried = (OrderKind.FREEZE, OrderKind.EXTEND_FREEZE, OrderKind.RETURN_FUNDS)
+    return (Urgency.NORMAL if kind in unhurried else Urgency.URGENT).value
+
+
+async def send(
+    connection: Connection, office: Office, given: Order, event: OrderChanged, about: Case, now: datetime
 ) -> list[Outgoing]:
-    """Write an order down, start its clock, and promise it to the bank unless a second officer comes first."""
-    if not await order_store.insert_order(connection, given, event):
-        raise broken(Rule.ONE_AT_A_TIME)
-    await people_store.audit(connection, f"officer:{officer.name}", f"order_{given.kind.value}", given.id, reason)
-    stage = Stage.FEEDBACK if given.status is Standing.PENDING else Stage.APPROVE
-    span = office.deadlines().span(about.in_charge, Urgency(given.emergency_level), stage)
-    await clock_store.start(connection, [Deadline(about.id, stage, given.ordered_at + span, given.id)])
-    rows = [outgoing(event, given.id, awaits_answer=True)] if given.status is Standing.PENDING else []
+    """Promise an order to its bank, and start the clock of the bank's answer. In the caller's transaction."""
+    span = office.deadlines().span(about.in_charge, Urgency(given.emergency_level), Stage.FEEDBACK)
+    await clock_store.start(connection, [Deadline(about.id, Stage.FEEDBACK, now + span, given.id)])
+    rows = [outgoing(event, given.id, awaits_answer=True)]
     await keep(connection, rows)
+    await pushing.push(connection, given, about)
     return rows
 
 
-def _event(
-    given: Order, first: VerdictReached, sealed: str, officer: Officer, about: Case, now: datetime
-) -> OrderChanged:
-    return OrderChanged(
-        order_id=given.id,
-        version=given.version,
-        case_id=given.case_id,
-        kind=given.kind,
-        status=Standing.PENDING.at_the_bank(),
-        bank=given.bank,
-        amount_fen=given.amount_fen,
-        application_type=given.application_type,
-        original_application_id=given.original_application_id,
-        emergency_level=given.emergency_level,
-        payee_account_type=first.report.payee_account_type,
-        transfer_at=first.report.observed_at,
-        ordered_at=now,
-        starts_at=now,
-        unit=officer.unit,
-        scam_type=about.scam_type,
-        account_level=given.account_level,
-        acts_on=given.acts_on,
-        identity=sealed,
-    )
+async def release_everything(
+    connection: Connection, office: Office, officer: Officer | None, about: Case, reason: str, now: datetime
+) -> tuple[list[Order], list[Outgoing]]:
+    """Free every account that a case holds, in the caller's transaction, which holds the case.
+
+    Proposals are turned down. What the bank has yet to answer is marked: it is freed as soon as it holds. Freeing
+    has a deadline of its own. Returns the orders given and what is promised; the caller tells the timeline of them.
+    """
+    mine = await order_store.orders_in(connection, about.id)
+    await _call_off(connection, mine, about, now)
+    given: list[Order] = []
+    rows: list[Outgoing] = []
+    for token in sorted({one.payee_token for one in mine}):
+        on_account = [one for one in mine if one.payee_token == token]
+        releases, promised = await release_account(connection, office, officer, about, on_account, reason, now)
+        given += releases
+        rows += promised
+    return given, rows
 
 
-async def _transfers(connection: Connection, verdicts: Sequence[VerdictReached]) -> list[Transfer]:
-    reports = [verdict.report for verdict in verdicts]
-    averted = await money_store.averted_fen(connection, [report.report_id for report in reports])
-    return [Transfer(report.report_id, report.amount_fen, averted.get(report.report_id, 0)) for report in reports]
+async def release_account(
+    connection: Connection,
+    office: Office,
+    officer: Officer | None,
+    about: Case,
+    orders: Sequence[Order],
+    reason: str,
+    now: datetime,
+) -> tuple[list[Order], list[Outgoing]]:
+    """Free one account of a case that the caller holds; `orders` are the case's on it. A release under way will do."""
+    account = order.account_of(orders, now)
+    given: list[Order] = []
+    rows: list[Outgoing] = []
+    release = next((one for one in account.waiting if one.kind in order.ENDING), None)
+    if release is None and account.by is not None:
+        kind = OrderKind.UNFREEZE if account.hold is order.Hold.FROZEN else OrderKind.RELEASE_STOP
+        asked = Ordering(kind=kind, reason=reason, original_application_id=account.by.id)
+        release, rows = await draw_up(connection, office, officer, about, asked, now)
+        given = [release]
+    if release is not None:
+        span = office.deadlines().span(about.in_charge, Urgency(release.emergency_level), Stage.RELEASE)
+        await clock_store.start(connection, [Deadline(about.id, Stage.RELEASE, now + span, release.id)])
+    return given, rows
 
 
-def _people(first: VerdictReached, given: Order, officer: Officer, asked: Ordering, office: Office) -> str:
-    """Seal what the bank needs to execute the order: who pays whom, who orders, and why."""
-    people = json.loads(office.identity.open(first.report.identity, str(first.report.report_id)))
-    told: dict[str, Any] = {
-        "payer": {
-            "name": people["payer"]["name"],
-            "account": people["payer"]["account"],
-            "bank_code": first.report.bank,
-        },
-        "payee": people["payee"],
-        "officer": officer.name,
-        "reason": asked.reason,
-        "remark": asked.remark,
-    }
-    return office.identity.seal(json.dumps(told, ensure_ascii=False), str(given.id))
+async def _call_off(connection: Connection, mine: Sequence[Order], about: Case, now: datetime) -> None:
+    """Turn proposals down, and mark what the bank has yet to answer."""
+    proposed = [one for one in mine if one.status is Standing.PROPOSED]
+    for one in proposed:
+        event = await order_store.event_of(connection, one.id)
+        await order_store.update_order(connection, order.turned_down(one), event)
+    await clock_store.meet(connection, [about.id], [Stage.APPROVE])
+    await store.write_timeline(connection, [timeline.rejected(one, None, now) for one in proposed])
+    pending = [one for one in mine if one.status is Standing.PENDING and one.kind in HOLDING]
+    await order_store.mark_unwanted(connection, [one.id for one in pending])

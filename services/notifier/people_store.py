@@ -1,6 +1,6 @@
 """notifier's SQL for who is there: units, the branches they are in charge of, officers, what officers did."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -42,6 +42,18 @@ async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:
     return Officer(**dict(row)) if row else None
 
 
+async def paths_of_tokens(pool: Pool, tokens: Collection[bytes]) -> dict[bytes, str]:
+    """Return the subtree that the officer of each valid token sees; a token that is not valid is left out."""
+    rows = await pool.fetch(
+        """
+        select o.token_sha256, u.path from officer o join unit u on u.code = o.unit
+        where o.token_sha256 = any($1::bytea[]) and o.revoked_at is null
+        """,
+        list(tokens),
+    )
+    return {row["token_sha256"]: row["path"] for row in rows}
+
+
 async def units_of_branches(connection: Connection, branches: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the unit in charge of each branch and its path; the top of the tree where a branch is not known."""
     rows = await connection.fetch(
@@ -67,6 +79,31 @@ async def audit(connection: Connection, actor: str, action: str, subject: UUID, 
     await connection.execute(
         "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
     )
+
+
+async def approving_unit(
+    connection: Connection, unit: str, level: int, but_not: UUID | None
+) -> tuple[str, str]:
+    """Return the nearest unit up the tree that may approve at this level and has somebody else who can; and its path.
+
+    Where no such unit has anybody, the nearest of the level; where there is none of the level, the top.
+    """
+    row = await connection.fetchrow(
+        """
+        select up.code, up.path from unit at join unit up on starts_with(at.path, up.path)
+        where at.code = $1
+        order by up.level <= $2 desc,
+                 exists (select from officer o where o.unit = up.code and o.role in ('approver', 'supervisor')
+                                                 and o.revoked_at is null and o.id is distinct from $3) desc,
+                 case when up.level <= $2 then -length(up.path) else length(up.path) end
+        limit 1
+        """,
+        unit,
+        level,
+        but_not,
+    )
+    assert row is not None
+    return row["code"], row["path"]
 
 
 async def is_connected(connection: Connection, bank: str) -> bool:

@@ -1,14 +1,17 @@
 """Reference data of notifier: the unit tree, branches, scam types, officers, webhooks."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
-import httpx2
 import yaml
 
-from services.notifier import webhook
+from services.notifier import target_store, targets
+from services.notifier.channels.limits import Channel
+from services.notifier.clock import DEFAULTS, LONGEST_SECONDS, Stage, Urgency
+from services.notifier.target_store import Owner
 from shared.access import fingerprint
 from shared.outbox import new_id
 from shared.postgres import RawConnection
@@ -16,22 +19,34 @@ from shared.privacy import Seal
 
 LEVELS = 6
 
+DeadlineOf = tuple[str, Urgency, Stage]
+"""Whose deadline it is, in how urgent a case, for what."""
+
 
 async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
-    """Load units, branches and scam types from a folder of reference data; what is there is brought up to date.
+    """Load units, branches, scam types and deadlines from a folder of reference data.
 
-    Raises `ValueError` where the units are not a tree.
+    What is there is brought up to date; the deadlines are those of `deadlines.csv` and no others, where the folder
+    has one. Raises `ValueError` where the units are not a tree, or a deadline makes no sense.
     """
     units = _rows(folder / "units.csv")
     branches = _rows(folder / "branches.csv")
     vocabulary = yaml.safe_load((folder / "vocabulary.yaml").read_text(encoding="utf-8"))
     scam_types = vocabulary["scam_types"]
     paths = unit_paths(units)
+    rules = deadline_rules(folder / "deadlines.csv", paths.keys())
     async with connection.transaction():
         await _load_units(connection, units, paths)
         await _load_branches(connection, branches)
         await _load_scam_types(connection, scam_types, vocabulary["version"])
-    return {"units": len(units), "branches": len(branches), "scam types": len(scam_types)}
+        if rules is not None:
+            await _load_deadlines(connection, rules)
+    return {
+        "units": len(units),
+        "branches": len(branches),
+        "scam types": len(scam_types),
+        "deadlines": len(rules or ()),
+    }
 
 
 async def _load_units(connection: RawConnection, units: Sequence[Mapping[str, str]], paths: Mapping[str, str]) -> None:
@@ -81,6 +96,47 @@ async def _load_scam_types(connection: RawConnection, scam_types: Sequence[Mappi
     )
 
 
+async def _load_deadlines(connection: RawConnection, rules: Mapping[DeadlineOf, int]) -> None:
+    await connection.execute("delete from deadline_rule")
+    await connection.execute(
+        """
+        insert into deadline_rule (unit, urgency, stage, seconds)
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::integer[])
+        """,
+        [unit for unit, _, _ in rules],
+        [urgency.value for _, urgency, _ in rules],
+        [stage.value for _, _, stage in rules],
+        list(rules.values()),
+    )
+
+
+def deadline_rules(path: Path, units: Collection[str]) -> dict[DeadlineOf, int] | None:
+    """Return the seconds that a file allows to stages, by unit and urgency; nothing where there is no file.
+
+    Raises `ValueError`, with the line and what is wrong with it.
+    """
+    if not path.exists():
+        return None
+    rules: dict[DeadlineOf, int] = {}
+    stages = {stage.value for _, stage in DEFAULTS}
+    for number, row in enumerate(_rows(path), start=2):
+        unit, urgency, stage, seconds = (row.get(name) or "" for name in ("unit", "urgency", "stage", "seconds"))
+        where = f"{path.name}, line {number}:"
+        if unit not in units:
+            raise ValueError(f"{where} there is no unit {unit!r} in units.csv")
+        if urgency not in set(Urgency):
+            raise ValueError(f"{where} urgency is {urgency!r}; it must be one of {', '.join(Urgency)}")
+        if stage not in stages:
+            raise ValueError(f"{where} stage is {stage!r}; it must be one of {', '.join(sorted(stages))}")
+        if not re.fullmatch("[0-9]{1,9}", seconds) or not 0 < int(seconds) <= LONGEST_SECONDS:
+            raise ValueError(f"{where} seconds is {seconds!r}; it must be a whole number from 1 to {LONGEST_SECONDS}")
+        key = (unit, Urgency(urgency), Stage(stage))
+        if key in rules:
+            raise ValueError(f"{where} says again how long {unit} has for {stage}, urgency {urgency}")
+        rules[key] = int(seconds)
+    return rules
+
+
 def unit_paths(units: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return each unit's path from the top; raise `ValueError` where a parent is missing or in a circle."""
     parents = {unit["code"]: unit["parent"] for unit in units}
@@ -126,35 +182,12 @@ async def add_webhook(connection: RawConnection, identity: Seal, unit: str, url:
 
     Raises `ValueError` where nothing could be sent with these.
     """
-    webhook.refuse_useless(url, secret)
-    webhook_id = new_id()
-    await connection.execute(
-        """
-        insert into target (id, unit, channel, address, sealed_secret, shown) values ($1, $2, 'webhook', $3, $4, $5)
-        """,
-        webhook_id,
-        unit,
-        identity.seal(url, str(webhook_id)),
-        identity.seal(secret, str(webhook_id)),
-        httpx2.URL(url).host,
-    )
-    return webhook_id
+    return await targets.add(connection, identity, (Owner.UNIT, unit), Channel.WEBHOOK, url, secret)
 
 
 async def remove_webhook(connection: RawConnection, webhook_id: UUID) -> bool:
     """Send nothing more to a webhook; what is on its way to it ends. Return whether there was one."""
-    async with connection.transaction():
-        removed = await connection.fetchval(
-            "update target set removed_at = now() where id = $1 and removed_at is null returning true", webhook_id
-        )
-        await connection.execute(
-            """
-            update delivery set state = 'dead', last_reason = 'webhook removed'
-            where target_id = $1 and state = 'pending'
-            """,
-            webhook_id,
-        )
-    return bool(removed)
+    return await target_store.remove_target(connection, webhook_id)
 
 
 def _rows(path: Path) -> list[Mapping[str, str]]:

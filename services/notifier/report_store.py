@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from services.notifier import transfer
 from services.notifier.case import Placed
 from shared.events import Level, VerdictReached
 from shared.postgres import Connection
@@ -14,9 +15,9 @@ async def insert_reports(
     """Insert the reports that are new; return their ids. Alerts keep their verdict, for orders to come."""
     rows = await connection.fetch(
         """
-        insert into report (id, bank, branch, unit, version, level, score, amount_fen, filed_at, verdict)
+        insert into report (id, bank, branch, unit, version, level, score, amount_fen, filed_at, verdict, alike, observed_at)
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::integer[],
-                             $8::bigint[], $9::timestamptz[], $10::bytea[])
+                             $8::bigint[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[])
         order by 1 on conflict do nothing returning id
         """,
         [verdict.report.report_id for verdict in verdicts],
@@ -29,6 +30,8 @@ async def insert_reports(
         [verdict.report.amount_fen for verdict in verdicts],
         [verdict.report.filed_at for verdict in verdicts],
         [_kept(verdict) for verdict in verdicts],
+        [transfer.alike(verdict.report) for verdict in verdicts],
+        [verdict.report.observed_at for verdict in verdicts],
     )
     return {row["id"] for row in rows}
 
@@ -110,11 +113,17 @@ async def reports_in_cases(connection: Connection, report_ids: Sequence[UUID]) -
 
 
 async def sealed_reports(connection: Connection, case_id: UUID, path: str = "/") -> list[VerdictReached]:
-    """Return the verdicts of a case with their sealed reports, oldest first; only those of a subtree's units."""
+    """Return the verdicts of a case with their sealed reports, oldest first.
+
+    Only those of a subtree's units, unless the whole case was transferred to one of them.
+    """
     rows = await connection.fetch(
         """
         select r.verdict from report r join unit u on u.code = r.unit
-        where r.case_id = $1 and r.verdict is not null and starts_with(u.path, $2) order by r.filed_at, r.id
+        where r.case_id = $1 and r.verdict is not null
+          and (starts_with(u.path, $2)
+               or exists (select from case_unit s where s.case_id = $1 and s.whole and starts_with(s.path, $2)))
+        order by r.filed_at, r.id
         """,
         case_id,
         path,

@@ -8,7 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notifier import decisions, inbox_store, order_routes, people_store, stream_routes
+from services.notifier import (
+    casework_routes,
+    decisions,
+    duty_routes,
+    inbox_store,
+    order_routes,
+    people_store,
+    stream_routes,
+)
 from services.notifier.answers import CaseLine, CaseView, line_of
 from services.notifier.door import DoorOf, decider, now, shown_case
 from services.notifier.requests import Closing, Moment, Unmasking
@@ -22,7 +30,9 @@ def routes(door_of: DoorOf) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["police"])
     _add_looks(router, door_of)
     _add_decisions(router, door_of)
+    casework_routes.add(router, door_of)
     order_routes.add(router, door_of)
+    duty_routes.add(router, door_of)
     stream_routes.add(router, door_of)
     return router
 
@@ -62,8 +72,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         view = await shown_case(door, officer, case_id)
         if seconds is not None:
             in_time = view.acknowledged_at is not None and view.acknowledged_at <= view.acknowledge_by
-            door.metrics.acknowledgements.labels(view.unit, str(in_time).lower()).inc()
-            door.metrics.stage.labels("alert_to_acknowledged").observe(seconds)
+            door.metrics.count_acknowledgement(view.in_charge, seconds, in_time=in_time)
         return JSONResponse(view.model_dump(mode="json"))
 
     @router.post(
@@ -82,7 +91,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if rows:
-            door.metrics.closed.labels(view.unit, closing.finding.value).inc()
+            door.metrics.count_closed(view.unit, closing.finding.value, [(one.bank, one.unit) for one in view.reports])
         return JSONResponse(view.model_dump(mode="json"))
 
     @router.post(
@@ -97,9 +106,9 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         officer = await decider(door, request)
         asked = parse(Unmasking, await read_body(request, "application/json"))
         people = await decisions.unmask(door.office, officer, case_id, asked.reason)
-        return JSONResponse({"reports": people})
+        return JSONResponse(people)
 
 
 def bodies() -> Sequence[type[Any]]:
     """Return the models of the bodies these routes read for themselves."""
-    return (*order_routes.BODIES, Closing, Unmasking)
+    return (*casework_routes.BODIES, *order_routes.BODIES, *duty_routes.BODIES, Closing, Unmasking)

@@ -15,7 +15,7 @@ from shared.postgres import Connection, Row
 CASE_FIELDS = """
     id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
     acknowledged_at, acknowledged_by, closed_at, finding, reason, outcome_id, in_charge, responsible, urgency,
-    split_from
+    split_from, transferred_at
 """
 
 
@@ -133,12 +133,13 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         set version = u.version, scam_type = u.scam_type, status = u.status, amount_fen = u.amount_fen,
             acknowledged_at = u.acknowledged_at, acknowledged_by = u.acknowledged_by, closed_at = u.closed_at,
             finding = u.finding, reason = u.reason, outcome_id = u.outcome_id, in_charge = u.in_charge,
-            responsible = u.responsible, acknowledge_by = u.acknowledge_by, changed_at = now()
+            responsible = u.responsible, acknowledge_by = u.acknowledge_by, transferred_at = u.transferred_at,
+            changed_at = now()
         from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[],
                     $8::timestamptz[], $9::text[], $10::text[], $11::uuid[], $12::text[], $13::uuid[],
-                    $14::timestamptz[])
+                    $14::timestamptz[], $15::timestamptz[])
              as u (id, version, scam_type, status, amount_fen, acknowledged_at, acknowledged_by, closed_at, finding,
-                   reason, outcome_id, in_charge, responsible, acknowledge_by)
+                   reason, outcome_id, in_charge, responsible, acknowledge_by, transferred_at)
         where c.id = u.id
         """,
         [case.id for case in cases],
@@ -155,6 +156,7 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.in_charge or case.unit for case in cases],
         [case.responsible for case in cases],
         [case.acknowledge_by for case in cases],
+        [case.transferred_at for case in cases],
     )
 
 

@@ -147,7 +147,7 @@ async def _place(
     open_cases = [one for one in locked if one.status is not CaseStatus.CLOSED]
     placement = case.place(alerting, open_cases, deadlines, now)
     if urgent:
-        await _write(connection, placement, masked, units, now)
+        await _write(connection, placement, masked, units, deadlines, now)
     placed = [(one.verdict, one.case_id) for one in placement.reports if one.verdict.version > 1]
     again = [timeline.judged_again(case_id, verdict, now) for verdict, case_id in (*placed, *heard.again_in_case)]
     if again:
@@ -160,6 +160,7 @@ async def _write(
     placement: Placement,
     masked: Mapping[UUID, dict[str, dict[str, str]]],
     units: dict[str, tuple[str, str]],
+    deadlines: Deadlines,
     now: datetime,
 ) -> None:
     await store.insert_cases(connection, list(placement.opened.values()))
@@ -177,6 +178,17 @@ async def _write(
         path = units[report.branch][1]
         alerts.append(Alert(alert_id, one.case_id, report.report_id, one.unit, path, told, now))
     await alert_store.insert_alerts(connection, alerts)
-    opened = placement.opened.values()
-    deadlines = [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in opened]
-    await clock_store.start(connection, deadlines)
+    await _start_clock(connection, placement, deadlines, now)
+
+
+async def _start_clock(connection: Connection, placement: Placement, deadlines: Deadlines, now: datetime) -> None:
+    """What is opened is to be acknowledged; money that joins a case at work is to be stopped, if none was so far."""
+    opened = [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in placement.opened.values()]
+    at_work = [one for one in placement.joined.values() if one.status is CaseStatus.ACKNOWLEDGED]
+    left = await clock_store.to_be_stopped(connection, [one.id for one in at_work]) if at_work else set()
+    joined = [
+        Deadline(one.id, Stage.ORDER, now + deadlines.span(one.in_charge, one.urgency, Stage.ORDER))
+        for one in at_work
+        if one.id in left
+    ]
+    await clock_store.start(connection, [*opened, *joined])

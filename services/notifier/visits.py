@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.notifier import ledger, money_store, store, timeline
+from services.notifier import clock_store, family_store, ledger, money_store, store, timeline
 from services.notifier.case import Entry
+from services.notifier.clock import Stage
 from services.notifier.ledger import Book
 from shared.events import DispositionCounted, DispositionOutcome
 from shared.outbox import Outgoing, new_id, outgoing
@@ -22,21 +23,28 @@ async def count(
 
     `moved` are reports that were counted before and may have come into a case now, with the verdict that did it.
     """
-    cases = await store.locked_cases_of(connection, report_ids)
-    found = await money_store.dispositions_of(connection, report_ids, [one.id for one in cases])
-    if not found:
+    others = await family_store.alike(connection, report_ids)
+    cases = await store.locked_cases_of(connection, [*report_ids, *others])
+    known = await money_store.dispositions_of(connection, [*report_ids, *others], [one.id for one in cases])
+    further = await family_store.stopped_further_on(connection, [one.id for one in cases])
+    if not known and not others and not further:
         return [], []
-    books = await money_store.books(connection, cases, [row["report_id"] for row in found if not row["case_id"]])
+    loose = [*report_ids, *others] if others else [row["report_id"] for row in known if not row["case_id"]]
+    left = await clock_store.to_be_stopped(connection, [one.id for one in cases])
+    await clock_store.meet(connection, [one.id for one in cases if one.id not in left], [Stage.ORDER])
+    books = await money_store.books(connection, cases, loose)
+    asked = set(report_ids)
+    found = [row for row in known if row["report_id"] in asked]
     await store.tell(connection, [_told(row, now) for row in found if row["case_id"]])
     events = [
         DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
         for row in found
     ]
-    return _lines(books, found, moved), [outgoing(event, new_id()) for event in events]
+    return _lines(books, known, moved), [outgoing(event, new_id()) for event in events]
 
 
 def _lines(books: Sequence[Book], dispositions: Sequence[Row], moved: Mapping[UUID, UUID]) -> list[Line]:
-    """Name the cause of each entry: what is new of the report itself, else of another report of the case.
+    """Name the cause of each entry: what is new of the report itself, else of another of the case or of the transfer.
 
     New is a disposition that was no cause before, since the same cause books the same money once; or the
     verdict that moved the report into the case.
@@ -44,8 +52,13 @@ def _lines(books: Sequence[Book], dispositions: Sequence[Row], moved: Mapping[UU
     causes = [(row, moved.get(row["report_id"]) if row["booked"] else row["id"]) for row in dispositions]
     own = {row["report_id"]: cause for row, cause in causes if cause}
     of_case = {row["case_id"]: cause for row, cause in causes if cause}
+    any_cause = next(iter(own.values()), None)
     return [
-        (own.get(entry.report_id) or of_case.get(book.case_id) or new_id(), entry)
+        (
+            own.get(entry.report_id)
+            or next((of_case[one] for one in book.members if one in of_case), any_cause or new_id()),
+            entry,
+        )
         for book in books
         for entry in ledger.entries(book)
     ]

@@ -170,7 +170,10 @@ async def _repeat(connection: Connection, reports: Sequence[ReportFiled]) -> lis
 
 
 async def apply_outcomes(pool: Pool, court: Court, outcomes: Sequence[OutcomeDecided]) -> Taken:
-    """Let the police's findings count from now on, also for the latest reports; answer each, also the second time."""
+    """Let the police's findings count from now on, also for the latest reports, or no more where they took them back.
+
+    Each is answered, also the second time.
+    """
     by_id = {outcome.outcome_id: outcome for outcome in outcomes}
     confirmed = {one.payee_token for one in by_id.values() if one.finding is Finding.CONFIRMED}
     lasting = timedelta(days=court.packs.live.pack.common.confirmed_for_days)

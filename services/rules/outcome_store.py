@@ -1,6 +1,6 @@
 """rules' SQL for what becomes of reports: dispositions and the police's findings, in whatever order they come."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -18,28 +18,31 @@ async def apply_outcomes(
     """Remember what the police found about payees and reports; the finding decided last counts.
 
     A confirmed payee is blocked for `confirmed_until` from the decision; one found unfounded later no longer
-    is. What an analyst entered or ended stays as it is. Takes the payees' locks.
+    is, nor one whose case was reopened. What an analyst entered or ended stays as it is. Takes the payees' locks.
     """
     payees = sorted({outcome.payee_token for outcome in outcomes})
     await lock_payees(connection, payees, exclusive=True)
     fresh = await _insert_outcomes(connection, outcomes)
     if not fresh:
         return
+    withdrawn = await _withdrawn(connection, fresh)
     new = [outcome for outcome in outcomes if outcome.outcome_id in fresh]
-    await _label_found(connection, new)
-    confirmed = [outcome.outcome_id for outcome in new if outcome.finding is Finding.CONFIRMED]
+    await _unlabel(connection, [outcome for outcome in new if outcome.withdraws])
+    found = [outcome for outcome in new if not outcome.withdraws and outcome.outcome_id not in withdrawn]
+    await _label_found(connection, found)
+    confirmed = [outcome.outcome_id for outcome in found if outcome.finding is Finding.CONFIRMED]
     if confirmed:
         await _block_confirmed(connection, confirmed, confirmed_until)
-    await _end_unfounded(connection, payees)
+    await _settle_entries(connection, payees)
 
 
 async def _insert_outcomes(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> set[UUID]:
     rows = await connection.fetch(
         """
-        insert into outcome (id, case_id, finding, scam_type, payee_token, decided_at, applied_at)
+        insert into outcome (id, case_id, finding, scam_type, payee_token, decided_at, withdraws, applied_at)
         select u.*, now()
-        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-             as u (id, case_id, finding, scam_type, payee_token, decided_at)
+        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[])
+             as u (id, case_id, finding, scam_type, payee_token, decided_at, withdraws)
         order by u.id
         on conflict do nothing returning id
         """,
@@ -49,6 +52,7 @@ async def _insert_outcomes(connection: Connection, outcomes: Sequence[OutcomeDec
         [outcome.scam_type for outcome in outcomes],
         [outcome.payee_token for outcome in outcomes],
         [outcome.decided_at for outcome in outcomes],
+        [outcome.withdraws for outcome in outcomes],
     )
     return {row["id"] for row in rows}
 
@@ -99,23 +103,63 @@ async def _block_confirmed(connection: Connection, outcome_ids: Sequence[UUID], 
     )
 
 
-async def _end_unfounded(connection: Connection, payees: Sequence[str]) -> None:
-    """Take off the list whom the police found unfounded after they confirmed the case."""
+async def _settle_entries(connection: Connection, payees: Sequence[str]) -> None:
+    """Bring what the police put on the list to what they say now, in whatever order they said it.
+
+    An entry is in force while its case stands confirmed, and its payee was not found unfounded after that.
+    """
     await connection.execute(
         """
-        update list_entry e set ended_at = u.decided_at, ended_by = $2
+        update list_entry e set ended_at = s.ended_at, ended_by = case when s.ended_at is not null then $2 end
         from (
-            select distinct on (payee_token) payee_token, decided_at, id from outcome
-            where payee_token = any($1::text[]) and finding = 'unfounded'
-            order by payee_token, decided_at desc, id desc
-        ) u
-        where e.token = u.payee_token and e.subject = 'payee' and e.source = 'outcome' and e.ended_at is null
-          and not exists (select from outcome o
-                          where o.payee_token = e.token and o.case_id = e.case_id and o.finding = 'confirmed'
-                            and (o.decided_at, o.id) > (u.decided_at, u.id))
+            select e.id, case when k.id is null then w.decided_at else u.decided_at end as ended_at
+            from list_entry e
+            left join lateral (
+                select id, decided_at from standing_outcome
+                where payee_token = e.token and case_id = e.case_id and finding = 'confirmed'
+                order by decided_at desc, id desc limit 1
+            ) k on true
+            left join lateral (
+                select decided_at from standing_outcome
+                where payee_token = e.token and finding = 'unfounded' and (decided_at, id) > (k.decided_at, k.id)
+                order by decided_at, id limit 1
+            ) u on true
+            left join lateral (
+                select max(decided_at) as decided_at from outcome
+                where payee_token = e.token and case_id = e.case_id and withdraws is not null
+            ) w on true
+            where e.subject = 'payee' and e.token = any($1::text[]) and e.source = 'outcome'
+              and (e.ended_at is null or e.ended_by = $2)
+        ) s
+        where s.id = e.id and e.ended_at is distinct from s.ended_at
         """,
         list(payees),
         POLICE,
+    )
+
+
+async def _withdrawn(connection: Connection, outcome_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the outcomes that another one takes back."""
+    rows = await connection.fetch("select withdraws from outcome where withdraws = any($1::uuid[])", list(outcome_ids))
+    return {row["withdraws"] for row in rows}
+
+
+async def _unlabel(connection: Connection, withdrawing: Sequence[OutcomeDecided]) -> None:
+    """Take the labels off reports that withdrawn outcomes gave them; a later outcome's stay."""
+    named = [(report_id, outcome.withdraws) for outcome in withdrawing for report_id in outcome.report_ids]
+    await connection.execute(
+        """
+        with label as (
+            update aftermath a set finding = null, scam_type = null, found_at = null
+            from unnest($1::uuid[], $2::uuid[]) as u (report_id, withdrawn)
+            join outcome o on o.id = u.withdrawn
+            where a.report_id = u.report_id and a.found_at = o.decided_at
+            returning a.report_id
+        )
+        update sighting s set finding = null from label l where s.report_id = l.report_id
+        """,
+        [report_id for report_id, _ in named],
+        [withdrawn for _, withdrawn in named],
     )
 
 

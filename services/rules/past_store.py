@@ -44,7 +44,7 @@ PASTS: Final = f"""
     standing as (
         select r.id, o.finding, o.scam_type, o.decided_at
         from report r cross join lateral (
-            select * from outcome where payee_token = r.payee order by decided_at desc, id desc limit 1
+            select * from standing_outcome where payee_token = r.payee order by decided_at desc, id desc limit 1
         ) o
     ),
     payee_sighting as (

@@ -27,6 +27,13 @@ def test_the_committed_contracts_are_what_the_code_says() -> None:
     assert contracts.drift(contracts.FOLDER) == []
 
 
+def test_the_page_on_orders_shows_the_table_that_decides(tmp_path: Any) -> None:  # noqa: ANN401
+    assert contracts.drifted_page(contracts.ORDERS_PAGE) == []
+    page = tmp_path / "orders.md"
+    page.write_text(contracts.ORDERS_PAGE.read_text(encoding="utf-8").replace("→ frozen", "→ free"), encoding="utf-8")
+    assert contracts.drifted_page(page) == ["orders.md is out of date"]
+
+
 def test_drift_is_noticed(tmp_path: Any) -> None:  # noqa: ANN401
     for name, document in contracts.documents().items():
         path = tmp_path / name
@@ -122,6 +129,10 @@ def test_the_polices_door_describes_every_call() -> None:
         ("get", "/v1/cases/{case_id}"),
         ("get", "/v1/alerts/stream"),
         ("post", "/v1/cases/{case_id}/acknowledge"),
+        ("get", "/v1/duty"),
+        ("post", "/v1/duty/hand-over"),
+        ("get", "/a/{token}"),
+        ("post", "/a/{token}"),
         ("post", "/v1/cases/{case_id}/orders"),
         ("post", "/v1/cases/{case_id}/close"),
         ("post", "/v1/cases/{case_id}/unmask"),

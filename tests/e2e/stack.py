@@ -72,9 +72,9 @@ class Stack:
         told: dict[str, str] = psutil.Process(self.pid(part)).environ()
         return told
 
-    async def lanjie(self, *words: str) -> str:
-        """Run the `lanjie` command on the database of rules; return what it said. It must end well."""
-        told = {**self.environment("rules"), "TOKEN_KEY": self.environment("intake")["TOKEN_KEY"]}
+    async def lanjie(self, *words: str, part: str = "rules") -> str:
+        """Run the `lanjie` command on the database of a part; return what it said. It must end well."""
+        told = {**self.environment(part), "TOKEN_KEY": self.environment("intake")["TOKEN_KEY"]}
         command = Path(sys.executable).parent / "lanjie"
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
@@ -187,3 +187,12 @@ class AlertFeed:
                 if facts["report_id"] == report_id:
                     return facts
         raise AssertionError("the stream ended without the alert")
+
+    async def of_case(self, case_id: str, kind: str) -> dict[str, Any]:
+        """Return what is told of a case as a whole, passing over the rest."""
+        async for line in self._lines:
+            if line.startswith("data: "):
+                facts: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                if (facts["case_id"], facts["kind"]) == (case_id, kind):
+                    return facts
+        raise AssertionError("the stream ended without it")

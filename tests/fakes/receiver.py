@@ -18,9 +18,24 @@ class Fault(Enum):
 
     HANG = "never answers"
     RESET = "resets the connection"
+    DRIP = "answers a letter at a time, and never to the end"
 
 
-Answer = int | Fault
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer with words in it."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_said(content: object, status: int = 200) -> Said:
+    """What a chat robot or a gateway answers."""
+    return Said(status, json.dumps(content).encode())
+
+
+Answer = int | Fault | Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +52,11 @@ class Request:
 
 
 class Receiver:
-    """Gives the answers of its script one after the other; then 200 to everything."""
+    """Gives the answers of its script one after the other; then always the last word, 200 unless told otherwise."""
 
-    def __init__(self, *script: Answer) -> None:
+    def __init__(self, *script: Answer, last: Answer = 200) -> None:
         self._script = list(script)
+        self._last = last
         self._news = asyncio.Condition()
         self._answering: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
@@ -58,7 +74,7 @@ class Receiver:
         self._answering.add(task)
         try:
             while request := await _read(reader):
-                answer = self._script.pop(0) if self._script else 200
+                answer = self._script.pop(0) if self._script else self._last
                 async with self._news:
                     self.requests.append(request)
                     self._news.notify_all()
@@ -68,9 +84,13 @@ class Receiver:
                     case Fault.RESET:
                         _reset(writer)
                         return
+                    case Fault.DRIP:
+                        await _drip(writer)
                     case int():
-                        head = f"HTTP/1.1 {answer} .\r\nlocation: {self.url}elsewhere\r\ncontent-length: 0\r\n\r\n"
-                        writer.write(head.encode())
+                        writer.write(self._head(Said(answer)))
+                        await writer.drain()
+                    case Said():
+                        writer.write(self._head(answer) + answer.body)
                         await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # whoever posts may go away at any time
@@ -78,11 +98,16 @@ class Receiver:
             self._answering.discard(task)
             writer.close()
 
+    def _head(self, said: Said) -> bytes:
+        more = {"location": f"{self.url}elsewhere", "content-length": str(len(said.body)), **dict(said.headers)}
+        lines = [f"HTTP/1.1 {said.status} .", *(f"{name}: {value}" for name, value in more.items())]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
 
 @asynccontextmanager
-async def receiving(*script: Answer) -> AsyncIterator[Receiver]:
+async def receiving(*script: Answer, last: Answer = 200) -> AsyncIterator[Receiver]:
     """Run a receiver."""
-    receiver = Receiver(*script)
+    receiver = Receiver(*script, last=last)
     server = await asyncio.start_server(receiver._serve, HOST, 0)  # noqa: SLF001 - two halves of one thing
     receiver.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}/"
     try:
@@ -104,6 +129,13 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     method, path, _ = first.split(" ")
     return Request(method, path, headers, await reader.readexactly(int(headers["content-length"])))
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    for letter in b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 10_000:
+        writer.write(bytes([letter]))
+        await writer.drain()
+        await asyncio.sleep(0.05)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -20,6 +20,7 @@ alter table bank_order
     add scope text,
     add includes_proceeds boolean,
     add notice_number text,
+    add unwanted boolean not null default false,
     add approval_level integer,
     add approved_by uuid references officer (id),
     add approved_at timestamptz,
@@ -33,7 +34,12 @@ update bank_order set ended_why = 'released' where ended_at is not null;
 
 drop index bank_order_pending;
 
-create unique index bank_order_waiting on bank_order (payee_token, kind) where status in ('proposed', 'pending');
+-- An account takes one order of a kind at a time; but each case frees what it holds, whatever others do.
+create unique index bank_order_waiting on bank_order (payee_token, kind)
+where status in ('proposed', 'pending') and kind not in ('release_stop', 'unfreeze');
+
+create unique index bank_order_freeing on bank_order (payee_token, kind, case_id)
+where status in ('proposed', 'pending') and kind in ('release_stop', 'unfreeze');
 
 -- What banks answered, as it came: the ledger is verified from it. Sealed.
 create table feedback (
@@ -43,7 +49,8 @@ create table feedback (
     received_at timestamptz not null
 );
 
--- Where money has moved on to, as banks said it. `token` is the account; `parent` the account it came from.
+-- Where money has moved on to, as banks said it. `token` is the account; `parent` the account it came from; `nth`
+-- tells equal transfers of one feedback apart.
 create table onward_account (
     id uuid primary key,
     case_id uuid not null references fraud_case (id),
@@ -57,16 +64,17 @@ create table onward_account (
     amount_fen bigint not null,
     transferred_at timestamptz not null,
     told_at timestamptz not null,
-    unique (case_id, parent, token, amount_fen, transferred_at)
+    nth integer not null check (nth >= 1),
+    unique (case_id, parent, token, amount_fen, transferred_at, nth)
 );
 
-create index onward_account_by_case on onward_account (case_id, level);
+create index onward_account_by_token on onward_account (case_id, token);
 
 -- migrate:down
 
 drop table onward_account, feedback;
 
-drop index bank_order_waiting;
+drop index bank_order_waiting, bank_order_freeing;
 
 delete from bank_order where status in ('proposed', 'rejected');
 
@@ -74,7 +82,7 @@ create unique index bank_order_pending on bank_order (payee_token, kind) where s
 
 alter table bank_order
     drop mismatch, drop failure, drop returned_fen, drop frozen_fen, drop bank_stopped_at, drop approved_at,
-    drop approved_by, drop approval_level, drop notice_number, drop includes_proceeds, drop scope, drop term_months,
+    drop approved_by, drop approval_level, drop unwanted, drop notice_number, drop includes_proceeds, drop scope, drop term_months,
     drop corrects, drop acts_on, drop emergency_level, drop application_type, drop account_level, drop ended_why;
 
 alter table bank_order rename ended_at to released_at;

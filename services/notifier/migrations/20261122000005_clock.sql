@@ -10,6 +10,7 @@ create table deadline_rule (
 );
 
 -- A time by which something must have happened, or at which something happens. Whoever changes one holds its case.
+-- met: it was done, or there is nothing left to do. missed: its time came, and what had to follow has.
 create table deadline (
     id uuid primary key,
     case_id uuid not null references fraud_case (id),
@@ -27,6 +28,8 @@ where state = 'running';
 
 create index deadline_due on deadline (due_at) where state = 'running';
 
+create index officer_by_unit on officer (unit) where revoked_at is null;
+
 -- `in_charge` is the unit at work on the case, `responsible` the officer; `unit` stays the one that opened it.
 alter table fraud_case
     add in_charge text references unit (code),
@@ -35,6 +38,24 @@ alter table fraud_case
     add split_from uuid references fraud_case (id);
 
 update fraud_case set in_charge = unit, responsible = acknowledged_by;
+
+-- What was under way before there was a clock gets one: cases nobody has taken on, orders no bank has answered, holds
+-- that run out or have.
+insert into deadline (id, case_id, stage, due_at)
+select gen_random_uuid(), id, 'acknowledge', acknowledge_by from fraud_case where status = 'open';
+
+insert into deadline (id, case_id, stage, subject, due_at)
+select gen_random_uuid(), case_id, 'feedback', id, ordered_at + interval '5 minutes' from bank_order
+where status = 'pending';
+
+insert into deadline (id, case_id, stage, subject, step, due_at)
+select gen_random_uuid(), case_id, 'warning', id, hours, expires_at - hours * interval '1 hour'
+from bank_order, unnest(array[24, 6, 1]) as hours
+where status = 'executed' and ended_at is null and expires_at - hours * interval '1 hour' > now();
+
+insert into deadline (id, case_id, stage, subject, due_at)
+select gen_random_uuid(), case_id, 'expiry', id, expires_at from bank_order
+where status = 'executed' and ended_at is null and expires_at is not null;
 
 drop index fraud_case_open;
 
@@ -58,5 +79,7 @@ drop index fraud_case_open;
 create unique index fraud_case_open on fraud_case (payee_token) where status <> 'closed';
 
 alter table fraud_case drop split_from, drop urgency, drop responsible, drop in_charge;
+
+drop index officer_by_unit;
 
 drop table deadline, deadline_rule;

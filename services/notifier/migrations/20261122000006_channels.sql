@@ -16,9 +16,9 @@ create table target (
     delay_seconds integer not null default 0 check (delay_seconds >= 0),
     created_at timestamptz not null default now(),
     removed_at timestamptz,
-    -- pace and breaker, shared by all replicas
-    sent integer not null default 0,
-    window_began timestamptz,
+    -- pace and breaker, shared by all replicas: the time up to which the target's allowance is used; failures in a row;
+    -- until when it is left alone
+    paced_until timestamptz,
     failures integer not null default 0,
     closed_until timestamptz,
     check (num_nonnulls(unit, officer, bank) = 1)
@@ -65,7 +65,7 @@ drop table delivery_before;
 
 drop table webhook;
 
-create index delivery_due on delivery (due_at) where state = 'pending';
+create index delivery_due on delivery (target_id, due_at) where state = 'pending';
 
 create index delivery_by_case on delivery (case_id) where state = 'pending';
 

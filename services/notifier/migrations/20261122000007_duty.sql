@@ -1,15 +1,21 @@
 -- migrate:up
 
--- Who is on duty for a unit, from when to when. A hand-over ends one shift and begins another.
+-- Lets a constraint compare officers and times in one index; ships with PostgreSQL.
+create extension if not exists btree_gist;
+
+-- Who is on duty for a unit, from when until just before when. A hand-over ends one shift before its planned end
+-- and begins another. Nobody is on duty twice at a time.
 create table shift (
     id uuid primary key,
     unit text not null references unit (code),
     officer uuid not null references officer (id),
     starts_at timestamptz not null,
     ends_at timestamptz not null,
-    handed_over_from uuid references shift (id),
-    check (starts_at < ends_at),
-    unique (unit, officer, starts_at)
+    planned_until timestamptz not null,
+    handed_over_from uuid unique references shift (id),
+    check (starts_at < ends_at and ends_at <= planned_until),
+    unique (unit, officer, starts_at),
+    constraint shift_once_at_a_time exclude using gist (officer with =, tstzrange(starts_at, ends_at) with &&)
 );
 
 create index shift_by_end on shift (unit, ends_at);
@@ -24,4 +30,6 @@ create table link_used (
 
 -- migrate:down
 
-drop table link_used, shift;
+drop table link_used;
+
+drop table shift;

@@ -177,6 +177,26 @@ async def test_a_failure_says_why(shared: Door) -> None:
     assert answer.status_code == 200
 
 
+async def test_a_mismatch_is_kept_by_its_facts_and_needs_no_words(shared: Door) -> None:
+    order = await ordered(shared)
+    answer = await answer_to(shared, order, {"result": "failure", "mismatch": ["name", "account"]})
+    assert answer.status_code == 200
+    [row] = await promised(shared, order)
+    event = FeedbackReceived.model_validate_json(row["payload"])
+    assert (event.failure, [fact.value for fact in event.mismatch]) == ("mismatch", ["name", "account"])
+
+
+async def test_more_frozen_or_returned_than_ordered_is_refused_and_an_operator_is_alerted(shared: Door) -> None:
+    before = await metric(shared, "lanjie_feedback_overstated_total", bank="CCB")
+    for kind, field in ((OrderKind.FREEZE, "frozen_fen"), (OrderKind.RETURN_FUNDS, "returned_fen")):
+        order = await ordered(shared, kind=kind)
+        body = {"result": "success", "executed_at": EXECUTED_AT, field: 9_800_001}
+        async with no_trace(shared):
+            assert fields_of(problem_of(await answer_to(shared, order, body), 422)) == {field}
+        assert (await answer_to(shared, order, {**body, field: 9_800_000})).status_code == 200
+    assert await metric(shared, "lanjie_feedback_overstated_total", bank="CCB") == before + 2
+
+
 async def test_a_release_that_was_done_needs_no_amount(shared: Door) -> None:
     order = await ordered(shared, kind=OrderKind.RELEASE_STOP)
     body = {"result": "success", "executed_at": EXECUTED_AT}
@@ -224,6 +244,13 @@ AHEAD = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
         ({"onward": [{**ONWARD, "name": "戚\u200b海涛"}]}, "onward.0.name"),
         ({"onward": [{**ONWARD, "phone": "1"}]}, "onward.0.phone"),
         ({"amount_fen": 1}, "amount_fen"),
+        ({"frozen_fen": 1}, "frozen_fen"),
+        ({"returned_fen": 1}, "returned_fen"),
+        ({"frozen_fen": "1"}, "frozen_fen"),
+        ({"mismatch": ["name"]}, "mismatch"),
+        ({"mismatch": ["colour"]}, "mismatch.0"),
+        ({"mismatch": "name"}, "mismatch"),
+        ({"mismatch": ["name"] * 5}, "mismatch"),
     ],
 )
 async def test_a_feedback_that_cannot_be_accepted_is_named_by_field(

@@ -60,9 +60,26 @@ async def test_an_order_is_shown_with_everything_its_bank_needs_to_execute_it(sh
         "scam_type": "impersonating_authority",
         "amount_fen": 9_800_000,
         "currency": "CNY",
+        "account_level": 1,
+        "acts_on": None,
+        "term_months": None,
+        "scope": None,
+        "includes_proceeds": None,
+        "notice_number": None,
         "unit": "SZ-LH-CZ",
+        "officer_id": None,
+        "co_officer": None,
         **PEOPLE,
     }
+
+
+async def test_a_freeze_is_shown_with_its_notice_and_what_it_acts_on(shared: Door) -> None:
+    stop_id = new_id()
+    freeze = {"term_months": 6, "scope": "amount", "includes_proceeds": False, "notice_number": "深公（罗）冻字1号"}
+    order = await ordered(shared, kind=OrderKind.FREEZE, acts_on=stop_id, account_level=2, **freeze)
+    told = (await shared.client.get(f"/v1/orders/{order.order_id}", headers=bank("CCB"))).json()
+    assert {name: told[name] for name in freeze} == freeze
+    assert (told["acts_on"], told["account_level"]) == (str(stop_id), 2)
 
 
 async def test_the_list_shows_an_order_as_the_single_look_does(shared: Door) -> None:

@@ -169,6 +169,19 @@ async def test_the_state_of_its_case_is_shown_with_a_report_and_never_goes_back(
     assert datetime.fromisoformat(told["acknowledged_at"]) == datetime.fromisoformat(told["closed_at"]) == now
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_report_that_was_split_off_is_in_the_later_case_whichever_is_heard_of_first(
+    shared: Door, order: tuple[int, ...], *, together: bool
+) -> None:
+    report_id, first, later = await filed(shared), new_id(), new_id()
+    told = [a_case(report_id, case_id=first), a_case(report_id, case_id=later, status=CaseStatus.ACKNOWLEDGED)]
+    heard = [told[place] for place in order]
+    for batch in [heard] if together else [[one] for one in heard]:
+        await handlers.note_cases(shared.pool, batch)
+    assert (await case_shown(shared, report_id))["id"] == str(later)
+
+
 async def case_shown(door: Door, report_id: UUID) -> dict[str, str]:
     case = (await shown(door, report_id))["case"]
     assert isinstance(case, dict)

@@ -20,9 +20,11 @@ from shared.events import (
     AccountType,
     Advice,
     Channel,
+    Checked,
     DispositionOutcome,
     DispositionRecorded,
     Event,
+    Failure,
     FeedbackContradicted,
     FeedbackReceived,
     FeedbackResult,
@@ -43,7 +45,8 @@ PAYER = "6222020000000001024"
 PAYER_NAME = "梁惠珍"
 ID_NUMBER = "44030119530314902X"
 PHONE = "13900000002"
-CLEAR_TEXTS = (PAYEE, PAYEE_NAME, PAYER, PAYER_NAME, ID_NUMBER, PHONE)
+ONWARD_NAME = "戚海涛"
+CLEAR_TEXTS = (PAYEE, PAYEE_NAME, PAYER, PAYER_NAME, ID_NUMBER, PHONE, ONWARD_NAME)
 """What no screen and no alert may show."""
 
 
@@ -150,34 +153,56 @@ def a_success(
     stopped_fen: int | None = None,
     balance_before_fen: int | None = None,
     executed_at: datetime | None = None,
+    onward: Sequence[dict[str, Any]] = (),
 ) -> FeedbackReceived:
     """The bank has done what the order says: all of it, unless an amount is given."""
-    stops = order["kind"] == "stop"
+    stops = order["kind"] in ("stop", "extend_stop")
+    freezes = order["kind"] in ("freeze", "extend_freeze")
+    feedback_id = new_id()
     return FeedbackReceived(
-        feedback_id=new_id(),
+        feedback_id=feedback_id,
         order_id=UUID(order["id"]),
         case_id=UUID(order["case_id"]),
         bank=order["bank"],
         result=FeedbackResult.SUCCESS,
         balance_before_fen=balance_before_fen,
         stopped_fen=(order["amount_fen"] if stopped_fen is None else stopped_fen) if stops else None,
+        frozen_fen=order["amount_fen"] if freezes else None,
+        returned_fen=order["amount_fen"] if order["kind"] == "return_funds" else None,
         executed_at=executed_at or now(),
         received_at=now(),
-        identity="i1.sealed",
+        identity=_words(feedback_id, onward=list(onward)),
     )
 
 
-def a_failure(order: dict[str, Any]) -> FeedbackReceived:
-    """The bank could not do what the order says."""
+def a_failure(
+    order: dict[str, Any], onward: Sequence[dict[str, Any]] = (), mismatch: Sequence[Checked] = ()
+) -> FeedbackReceived:
+    """The bank could not do what the order says, or must not since facts do not match."""
+    feedback_id = new_id()
     return FeedbackReceived(
-        feedback_id=new_id(),
+        feedback_id=feedback_id,
         order_id=UUID(order["id"]),
         case_id=UUID(order["case_id"]),
         bank=order["bank"],
         result=FeedbackResult.FAILURE,
+        failure=Failure.MISMATCH if mismatch else Failure.TECHNICAL,
+        mismatch=tuple(mismatch),
         received_at=now(),
-        identity="i1.sealed",
+        identity=_words(feedback_id, failure_cause="核心系统暂停服务", onward=list(onward)),
     )
+
+
+def _words(feedback_id: UUID, **said: Any) -> str:  # noqa: ANN401
+    """Seal what a bank says with an answer, as intake does."""
+    words = {"failure_cause": None, "remark": None, "operator": None, "onward": [], **said}
+    return IDENTITY.seal(json.dumps(words, ensure_ascii=False), str(feedback_id))
+
+
+def moved_to(account: str, amount_fen: int, bank: str = "ABC", at: datetime | None = None) -> dict[str, Any]:
+    """Where money has moved on to, as a bank's answer names it."""
+    told = {"bank_code": bank, "account": account, "name": ONWARD_NAME, "amount_fen": amount_fen}
+    return {**told, "transferred_at": (at or now()).isoformat()}
 
 
 def a_contradiction(order: dict[str, Any]) -> FeedbackContradicted:

@@ -4,16 +4,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from services.notifier import alert_store, reference
-from services.notifier.delivery import Courier, Pace
+from services.notifier import delivery_store, reference, targets
+from services.notifier.channels.limits import Channel
+from services.notifier.channels.wires import ChannelSettings, wires_of
+from services.notifier.delivery import Courier
+from services.notifier.lane import Pace
 from services.notifier.metrics import Metrics
+from services.notifier.target_store import Owner
 from shared.postgres import Pool
-from tests.fakes.receiver import Receiver
-from tests.parts import IDENTITY
+from tests.fakes.receiver import HOST, Receiver
+from tests.parts import IDENTITY, TOKENS
 from tests.service.notifier.builders import a_verdict, an_account, connected, take, until
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
-QUICK = Pace(look_every=0.01, timeout=0.25, first_wait=0.01, longest_wait=0.02)
+QUICK = Pace(look_every=0.01, first_wait=0.01, longest_wait=0.02, first_rest=0.02, longest_rest=0.05)
+TIMEOUT = 0.25
 
 
 async def add(dsn: str, unit: str, receiver: Receiver, path: str = "alerts") -> UUID:
@@ -27,12 +32,34 @@ async def remove(dsn: str, webhook_id: UUID) -> bool:
         return await reference.remove_webhook(connection, webhook_id)
 
 
+def settings(**told: str) -> ChannelSettings:
+    """Settings of the channels, by which this machine may be called."""
+    return ChannelSettings.model_validate({"allowed_private_hosts": HOST, **told})
+
+
+def a_courier(
+    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = TIMEOUT, **told: str
+) -> Courier:
+    return Courier(pool, IDENTITY, TOKENS, metrics or Metrics(), wires_of(settings(**told), timeout_seconds), pace)
+
+
 @asynccontextmanager
-async def delivering(pool: Pool, pace: Pace = QUICK) -> AsyncIterator[Courier]:
-    courier = Courier(pool, IDENTITY, Metrics(), pace)
+async def delivering(
+    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = TIMEOUT, **told: str
+) -> AsyncIterator[Courier]:
+    courier = a_courier(pool, pace, metrics, timeout_seconds, **told)
     courier.open()
     yield courier
     await courier.close()
+
+
+async def target(
+    dsn: str, channel: Channel, address: str, unit: str = "SZ-LH-CZ", secret: str | None = None, officer: str = ""
+) -> UUID:
+    """Register a target of a unit, or of an officer."""
+    owner = (Owner.OFFICER, officer) if officer else (Owner.UNIT, unit)
+    async with connected(dsn) as connection:
+        return await targets.add(connection, IDENTITY, owner, channel, address, secret)
 
 
 async def an_alert(pool: Pool, branch: str = "ICBC-SZ-LH-001") -> str:
@@ -46,7 +73,7 @@ async def settled(pool: Pool) -> None:
     """Wait until no delivery is on its way."""
 
     async def none_waits() -> bool:
-        return await alert_store.waiting_deliveries(pool) == 0
+        return await delivery_store.waiting_deliveries(pool) == 0
 
     await until(none_waits)
 

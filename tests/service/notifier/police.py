@@ -13,6 +13,7 @@ CITY = officer_of("SZ")
 AUDITOR = officer_of("SZ", "auditor")
 LUOHU = officer_of("SZ-LH", "supervisor")
 CUIZHU = officer_of("SZ-LH-CZ")
+COUNTY = officer_of("SZ-LH", "approver")
 DONGMEN = officer_of("SZ-LH-DM")
 FUTIAN = officer_of("SZ-FT", "approver")
 
@@ -63,7 +64,11 @@ async def acknowledge(door: Door, case_id: str, who: dict[str, str] = CUIZHU) ->
 
 
 async def give(door: Door, case_id: str, kind: str = "stop", who: dict[str, str] = CUIZHU, **more: Any) -> Response:  # noqa: ANN401
-    """Give an order."""
+    """Give an order; with a reason where it frees, and a notice where it freezes."""
+    if kind in ("release_stop", "unfreeze"):
+        more = {"reason": "核实无误，及时解除", **more}
+    elif kind in ("freeze", "extend_freeze"):
+        more = {"notice_number": "深公（罗）冻字〔2026〕1号", **more}
     return await door.client.post(f"/v1/cases/{case_id}/orders", json={"kind": kind, **more}, headers=who)
 
 
@@ -72,6 +77,23 @@ async def ordered(door: Door, case_id: str, kind: str = "stop", **more: Any) -> 
     answer = await give(door, case_id, kind, **more)
     assert answer.status_code == 201, answer.text
     return cast("dict[str, Any]", answer.json())
+
+
+async def approve(door: Door, order: dict[str, Any], who: dict[str, str] = COUNTY) -> Response:
+    """Approve an order as a second officer."""
+    return await door.client.post(f"/v1/orders/{order['id']}/approve", headers=who)
+
+
+async def approved(door: Door, order: dict[str, Any], who: dict[str, str] = COUNTY) -> dict[str, Any]:
+    """Approve an order that may be; return it."""
+    answer = await approve(door, order, who)
+    assert answer.status_code == 200, answer.text
+    return cast("dict[str, Any]", answer.json())
+
+
+async def reject(door: Door, order: dict[str, Any], who: dict[str, str] = COUNTY, reason: str = "依据不足") -> Response:
+    """Turn a proposed order down."""
+    return await door.client.post(f"/v1/orders/{order['id']}/reject", json={"reason": reason}, headers=who)
 
 
 async def close(
@@ -88,3 +110,21 @@ async def close(
 def timeline(case: dict[str, Any]) -> list[str]:
     """The kinds of a case's timeline, in order."""
     return [entry["kind"] for entry in case["timeline"]]
+
+
+async def does(door: Door, case_id: str, step: str, who: dict[str, str] = CUIZHU, /, **body: Any) -> Response:  # noqa: ANN401
+    """Take a step of case work."""
+    return await door.client.post(f"/v1/cases/{case_id}/{step}", json=body, headers=who)
+
+
+async def done(door: Door, case_id: str, step: str, who: dict[str, str] = CUIZHU, /, **body: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Take a step of case work that is possible; return the case it answers with."""
+    answer = await does(door, case_id, step, who, **body)
+    assert answer.status_code in (200, 201), answer.text
+    return cast("dict[str, Any]", answer.json())
+
+
+async def clocks(door: Door, case_id: str) -> list[str]:
+    """The stages whose deadlines run in a case, sorted."""
+    sql = "select stage from deadline where case_id = $1 and state = 'running' order by stage"
+    return [row["stage"] for row in await door.rows(sql, UUID(case_id))]

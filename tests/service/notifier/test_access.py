@@ -11,7 +11,8 @@ from tests.service.notifier.police import AUDITOR, CUIZHU, DONGMEN, a_case, case
 
 CASE = "/v1/cases/01999999-0000-7000-8000-000000000000"
 LOOKS = [("GET", "/v1/cases"), ("GET", CASE), ("GET", "/v1/alerts/stream")]
-DECISIONS = [("POST", f"{CASE}/acknowledge"), ("POST", f"{CASE}/orders"), ("POST", f"{CASE}/close")]
+STEPS = ("take-over", "transfer", "link", "split", "notes", "attachments", "reopen", "objections")
+DECISIONS = [("POST", f"{CASE}/{step}") for step in ("acknowledge", "orders", "close", *STEPS)]
 UNMASK = ("POST", f"{CASE}/unmask")
 CALLS = [*LOOKS, *DECISIONS, UNMASK]
 module_loop = pytest.mark.asyncio(loop_scope="module")

@@ -57,7 +57,7 @@ async def test_a_failure_fails_the_order_and_holds_nothing(shared_notifier: Door
     case = await case_of(shared_notifier, case_id)
     [shown] = case["orders"]
     assert (shown["status"], shown["stopped_fen"], shown["expires_at"]) == ("failed", None, None)
-    assert case["timeline"][-1]["text"] == "银行反馈：未能执行，原因见反馈"
+    assert case["timeline"][-1]["text"] == "银行反馈：未能执行，技术原因见反馈"
     assert await promised(shared_notifier, case_id) == []
     assert [event.status for event in said(rows, OrderChanged)] == [OrderStatus.FAILED]
     assert await booked(shared_notifier, case_id) == {}

@@ -2,14 +2,13 @@
 
 import asyncio
 
-from services.notifier import alert_store
-from services.notifier.delivery import Courier, Pace
-from services.notifier.metrics import Metrics
+from services.notifier import delivery_store
+from services.notifier.channels.limits import PUBLISHED
+from services.notifier.lane import Pace
 from shared.postgres import Pool
 from tests.fakes.receiver import receiving
-from tests.parts import IDENTITY
 from tests.service.notifier.builders import a_verdict, an_account, take
-from tests.service.notifier.hooks import add, an_alert, delivering, settled, state_of
+from tests.service.notifier.hooks import a_courier, add, an_alert, delivering, settled, state_of
 
 
 async def test_a_courier_that_starts_takes_up_what_is_pending(dsn: str, pool: Pool) -> None:
@@ -30,11 +29,11 @@ async def test_what_a_courier_took_and_did_not_finish_is_due_again_after_its_lea
     async with receiving() as receiver:
         await add(dsn, "SZ-LH-CZ", receiver)
         alert_id = await an_alert(pool)
-        [taken] = await alert_store.claim_due(pool, 10, 0.3)  # and then the courier dies
-        assert await alert_store.claim_due(pool, 10, 0.3) == [], "nobody else takes it meanwhile"
+        [taken] = await delivery_store.claim_due(pool, 10, 0.3, PUBLISHED, {})  # and then the courier dies
+        assert await delivery_store.claim_due(pool, 10, 0.3, PUBLISHED, {}) == [], "nobody else takes it meanwhile"
         async with delivering(pool):
             await settled(pool)
-    assert str(taken.alert_id) == alert_id
+    assert str(taken.message_id) == alert_id
     assert [request.headers["webhook-id"] for request in receiver.requests] == [alert_id]
     assert (await state_of(pool))[:2] == ("delivered", 2)
 
@@ -50,7 +49,7 @@ async def test_couriers_side_by_side_send_each_alert_once(dsn: str, pool: Pool) 
 
 async def test_a_courier_that_is_told_to_hurry_and_then_to_stop_stops(pool: Pool) -> None:
     for steps in range(6):
-        courier = Courier(pool, IDENTITY, Metrics(), Pace(look_every=60))
+        courier = a_courier(pool, Pace(look_every=60))
         courier.open()
         await asyncio.sleep(0)
         courier.hurry()

@@ -24,10 +24,12 @@ from tests.service.notifier.builders import (
 from tests.service.notifier.police import (
     CITY,
     CUIZHU,
+    FUTIAN,
     a_case,
     acknowledge,
     case_of,
     close,
+    done,
     inbox,
     ordered,
     timeline,
@@ -73,6 +75,33 @@ async def test_a_query_that_cannot_be_understood_is_refused_by_its_field(
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_the_inbox_says_who_has_a_case_and_what_is_due_next(notifier: Door) -> None:
+    case_id = await a_case(notifier, a_verdict(account=ACCOUNTS[0]))
+    [line] = await inbox(notifier)
+    assert (line["unit"], line["in_charge"], line["responsible"], line["urgency"]) == (*["SZ-LH-CZ"] * 2, None, "02")
+    assert line["next_due"] == {"stage": "acknowledge", "due_at": line["acknowledge_by"]}
+    await done(notifier, case_id, "transfer", unit="SZ-FT", reason="x")
+    await done(notifier, case_id, "take-over", FUTIAN)
+    [line] = await inbox(notifier)
+    assert (line["unit"], line["in_charge"], line["responsible"]) == ("SZ-LH-CZ", "SZ-FT", "贺临江")
+    assert line["next_due"]["stage"] == "order"
+    assert (await close(notifier, case_id)).status_code == 200
+    [line] = await inbox(notifier)
+    assert line["next_due"] is None
+
+
+async def test_of_several_deadlines_the_inbox_shows_the_first_that_is_no_mere_warning(notifier: Door) -> None:
+    case_id = await a_case(notifier, a_verdict(account=ACCOUNTS[0]))
+    await hear(notifier.pool, a_success(await ordered(notifier, case_id)))
+    running = [(due["stage"], due["step"]) for due in (await case_of(notifier, case_id))["deadlines"]]
+    assert running == [("warning", 24), ("warning", 6), ("warning", 1), ("expiry", 0)]
+    [line] = await inbox(notifier)
+    assert line["next_due"]["stage"] == "expiry"
+    await done(notifier, case_id, "objections", by="持卡人", text="x")
+    [line] = await inbox(notifier)
+    assert line["next_due"]["stage"] == "expiry", "48 hours are less than three days"
 
 
 async def test_one_case_shows_its_reports_orders_and_timeline(notifier: Door) -> None:

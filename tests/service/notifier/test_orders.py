@@ -40,7 +40,7 @@ async def test_a_stop_is_promised_to_the_payees_bank_and_awaits_its_answer(share
     account = an_account()
     verdict = a_verdict(account)
     case_id = await a_case(shared_notifier, verdict)
-    answer = await give(shared_notifier, case_id, reason="立即止付", remark="速办")
+    answer = await give(shared_notifier, case_id, reason="立即止付", remark="速办", co_officer="何婉仪")
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/v1/cases/{case_id}"
     order = answer.json()
@@ -58,11 +58,19 @@ async def test_a_stop_is_promised_to_the_payees_bank_and_awaits_its_answer(share
         "payer": {"name": PAYER_NAME, "account": PAYER, "bank_code": "ICBC"},
         "payee": {"name": PAYEE_NAME, "account": account, "bank_code": "CCB", "account_type": "personal"},
         "officer": "陆峥",
+        "officer_id": str(await officer_id(shared_notifier, "陆峥")),
+        "co_officer": "何婉仪",
         "reason": "立即止付",
         "remark": "速办",
     }
     for clear in (account, PAYEE_NAME, PAYER, PAYER_NAME):
         assert clear not in row["payload"].decode()
+
+
+async def officer_id(door: Door, name: str) -> UUID:
+    [row] = await door.rows("select id from officer where name = $1", name)
+    found: UUID = row["id"]
+    return found
 
 
 async def test_who_orders_has_taken_the_case_on(shared_notifier: Door) -> None:

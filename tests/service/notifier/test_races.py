@@ -131,7 +131,7 @@ async def test_verdicts_and_dispositions_of_many_cases_at_once_all_go_through(po
 
 async def officer(pool: Pool, name: str = "陆峥") -> Officer:
     row = await pool.fetchrow(
-        "select o.id, o.name, o.unit, o.role, u.path from officer o join unit u on u.code = o.unit "
+        "select o.id, o.name, o.unit, o.role, u.path, u.level from officer o join unit u on u.code = o.unit "
         "where token_sha256 = $1",
         fingerprint(officer_token(name)),
     )
@@ -154,7 +154,7 @@ async def test_two_officers_who_order_at_once_give_one_order(pool: Pool, other_p
     assert await pool.fetchval("select count(*) from bank_order") == 1
 
 
-async def test_releases_of_two_cases_of_one_account_at_once_give_one_order(pool: Pool, other_pool: Pool) -> None:
+async def test_two_cases_of_one_account_release_at_once_what_each_holds(pool: Pool, other_pool: Pool) -> None:
     who = await officer(pool)
     cases = []
     for number in range(2):
@@ -166,18 +166,39 @@ async def test_releases_of_two_cases_of_one_account_at_once_give_one_order(pool:
         if number == 0:
             await pool.execute("update fraud_case set status = 'closed' where id = $1", case_id)
         cases.append(case_id)
-    asked = Ordering(kind=OrderKind.RELEASE_STOP)
+    asked = Ordering(kind=OrderKind.RELEASE_STOP, reason="及时解除")
     both = await asyncio.gather(
         *(
             ordering.give_order(office(replica), who, case_id, asked, now())
             for replica, case_id in zip((pool, other_pool), cases, strict=True)
+        )
+    )
+    assert [given.case_id for given, _ in both] == cases
+    assert len({given.acts_on for given, _ in both}) == 2
+
+
+async def test_two_cases_that_stop_one_account_at_once_do_not_stop_it_a_third_time(
+    pool: Pool, other_pool: Pool
+) -> None:
+    who, account = await officer(pool), an_account()
+    first = (await take(pool, a_verdict(account))).placed[0].case_id
+    given, _ = await ordering.give_order(office(pool), who, first, Ordering(kind=OrderKind.STOP), now())
+    order = {"id": str(given.id), "case_id": str(first), "kind": "stop", "bank": "CCB", "amount_fen": 1}
+    await answering.take_feedback(office(pool), a_success(order), now())
+    await pool.execute("update fraud_case set status = 'closed' where id = $1", first)
+    second = (await take(pool, a_verdict(account))).placed[0].case_id
+    await pool.execute("update fraud_case set status = 'acknowledged', split_from = $2 where id = $1", first, second)
+    asked = [(pool, first, OrderKind.EXTEND_STOP), (other_pool, second, OrderKind.STOP)]
+    both = await asyncio.gather(
+        *(
+            ordering.give_order(office(replica), who, case_id, Ordering(kind=kind), now())
+            for replica, case_id, kind in asked
         ),
         return_exceptions=True,
     )
     [refused] = [one for one in both if isinstance(one, BaseException)]
     assert isinstance(refused, Refusal)
-    assert refused.status == 409
-    assert await pool.fetchval("select count(*) from bank_order where kind = 'release_stop'") == 1
+    assert refused.extensions["rule"] == "stopped-twice"
 
 
 async def test_feedback_delivered_to_two_replicas_at_once_books_once(pool: Pool, other_pool: Pool) -> None:

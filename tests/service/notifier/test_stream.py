@@ -3,67 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx2
 import pytest
 
+from shared.access import TRUST_SECONDS
 from shared.events import VerdictReached
 from shared.postgres import Connection
 from tests.parts import DatabaseServer, Door, notifier_door
 from tests.service.notifier.builders import CLEAR_TEXTS, a_verdict, an_account, take, until
 from tests.service.notifier.police import CITY, CUIZHU, DONGMEN, FUTIAN, LUOHU
-
-Alert = tuple[int, dict[str, Any]]
-
-
-class StreamEndedError(Exception):
-    """The server ended the stream."""
-
-
-class Ear:
-    """Somebody who follows the stream. `last_id` is what a browser would send to take it up again."""
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self._lines = response.aiter_lines()
-        self.last_id = ""
-
-    async def next(self) -> Alert:
-        """Wait for the next alert."""
-        async with asyncio.timeout(5):
-            while True:
-                fields = await self._event()
-                if fields.get("event") == "alert":
-                    return int(fields["id"]), json.loads(fields["data"])
-
-    async def opened(self) -> None:
-        """Wait until the server has said from where it tells."""
-        async with asyncio.timeout(5):
-            while "retry" not in await self._event():
-                pass
-
-    async def _event(self) -> dict[str, str]:
-        fields: dict[str, str] = {}
-        async for line in self._lines:
-            if not line:
-                self.last_id = fields.get("id", self.last_id)
-                return fields
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        raise StreamEndedError
-
-
-@asynccontextmanager
-async def listening(door: Door, who: dict[str, str] = CITY, last_id: str = "") -> AsyncIterator[Ear]:
-    headers = {**who, "Last-Event-ID": last_id} if last_id else who
-    async with door.client.stream("GET", "/v1/alerts/stream", headers=headers) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        ear = Ear(response)
-        await ear.opened()
-        yield ear
+from tests.service.notifier.screens import Alert, Ear, StreamEndedError, listening, post
 
 
 def report_of(alert: Alert) -> str:
@@ -171,6 +121,13 @@ async def test_an_id_that_is_none_of_the_streams_is_refused(shared_notifier: Doo
     assert [error["field"] for error in answer.json()["errors"]] == ["Last-Event-ID"]
 
 
+async def test_an_id_from_a_database_that_is_gone_is_taken_as_from_now_on(notifier: Door) -> None:
+    await take(notifier.pool, a_verdict())
+    async with listening(notifier, last_id="1000000") as ear:
+        [position] = await post(notifier.pool)
+        assert (await ear.next())[0] == position
+
+
 async def test_a_stream_ends_before_an_alert_that_its_officer_may_no_longer_see(notifier: Door) -> None:
     async with listening(notifier, CUIZHU) as ear:
         await notifier.pool.execute("update officer set revoked_at = now() where name = '陆峥'")
@@ -182,6 +139,50 @@ async def test_a_stream_ends_before_an_alert_that_its_officer_may_no_longer_see(
         await take(notifier.pool, a_verdict())
         with pytest.raises(StreamEndedError):
             await ear.next()
+
+
+@pytest.mark.parametrize(
+    "change", ["revoked_at = now()", "unit = 'SZ-LH-DM'", "token_sha256 = 'another'"], ids=["revoked", "moved", "lost"]
+)
+async def test_an_officers_stream_ends_within_about_a_second_though_nothing_is_to_be_shown(
+    notifier: Door, change: str
+) -> None:
+    async with listening(notifier, CUIZHU) as ear, listening(notifier, DONGMEN) as other:
+        await notifier.pool.execute(f"update officer set {change} where name = '陆峥'")
+        async with asyncio.timeout(2):
+            with pytest.raises(StreamEndedError):
+                await ear.next()
+        mine = a_verdict(branch="ICBC-SZ-LH-002")
+        await take(notifier.pool, mine)
+        assert report_of(await other.next()) == ids(mine)[0], "another officer's goes on"
+
+
+async def test_nothing_is_shown_while_nobody_can_say_who_may_see_it(notifier: Door) -> None:
+    await take(notifier.pool, a_verdict())
+    async with listening(notifier, CUIZHU) as ear, notifier.pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("lock table officer in access exclusive mode")
+            await until(lambda: _waiting(connection, 1))
+            await asyncio.sleep(TRUST_SECONDS)  # the last check is too old now
+            await post(notifier.pool)
+            with pytest.raises(TimeoutError):
+                await ear.next(within=0.5)
+            await connection.execute("update officer set revoked_at = now() where name = '陆峥'")
+        with pytest.raises(StreamEndedError):
+            await ear.next()
+
+
+async def test_a_silent_stream_gives_a_sign_of_life_with_the_place_to_resume_from(server: DatabaseServer) -> None:
+    dsn = await server.clone("notifier")
+    async with notifier_door(dsn, stream_heartbeat_seconds=0.2) as door, listening(door, DONGMEN) as ear:
+        await take(door.pool, a_verdict())  # another unit's
+        position = await door.pool.fetchval("select position from alert")
+        await until(lambda: _beaten(ear, str(position)))
+
+
+async def _beaten(ear: Ear, last_id: str) -> bool:
+    await ear.event()
+    return ear.last_id == last_id
 
 
 async def test_a_stream_ends_quickly_when_the_server_stops(server: DatabaseServer) -> None:

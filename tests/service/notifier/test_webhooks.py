@@ -38,7 +38,8 @@ async def test_an_open_door_delivers_by_itself(dsn: str) -> None:
         await settled(door.pool)
         metrics = (await door.client.get("/metrics")).text
     assert request.headers["webhook-id"] == alert_id
-    assert 'lanjie_deliveries_total{outcome="delivered"} 1.0' in metrics
+    counted = 'lanjie_deliveries_total{channel="webhook",outcome="delivered",owner="unit",reason=""} 1.0'
+    assert counted in metrics
     assert "lanjie_deliveries_waiting 0.0" in metrics
 
 
@@ -48,6 +49,7 @@ async def test_an_open_door_delivers_by_itself(dsn: str) -> None:
         ((503, 503, 200), "503, 503, then taken"),
         ((Fault.HANG, 204), "timeout"),
         ((Fault.RESET, 200), "reset after reading"),
+        ((Fault.DRIP, 200), "an answer a letter at a time"),
         ((429, 500, 404, Fault.RESET, 201), "all sorts"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -102,7 +104,7 @@ async def test_an_alert_that_nobody_took_for_a_day_is_given_up(dsn: str, pool: P
     async with receiving(503) as receiver:
         await add(dsn, "SZ-LH-CZ", receiver)
         await an_alert(pool)
-        await pool.execute("update alert set created_at = now() - interval '25 hours'")
+        await pool.execute("update delivery set created_at = now() - interval '25 hours'")
         async with delivering(pool):
             await settled(pool)
     assert await state_of(pool) == ("dead", 1, "gave up after 1 day, 0:00:00: status 503")
@@ -147,19 +149,30 @@ async def test_a_removed_webhook_gets_nothing_neither_new_nor_pending(dsn: str, 
         async with delivering(pool):
             await settled(pool)
     assert receiver.requests == []
-    assert await state_of(pool) == ("dead", 1, "webhook removed")
+    assert await state_of(pool) == ("dead", 1, "target removed")
 
 
 async def test_a_webhook_that_could_never_be_reached_is_not_stored(dsn: str, pool: Pool) -> None:
     async with connected(dsn) as connection:
         with pytest.raises(ValueError, match="webhook"):
             await reference.add_webhook(connection, IDENTITY, "SZ", "ftp://example.org", SECRET)
-    assert await pool.fetchval("select count(*) from webhook") == 0
+    assert await pool.fetchval("select count(*) from target") == 0
 
 
 async def test_a_webhooks_secret_is_stored_sealed(dsn: str, pool: Pool) -> None:
     async with receiving() as receiver:
         webhook_id = await add(dsn, "SZ", receiver)
-    sealed = await pool.fetchval("select sealed_secret from webhook")
+    sealed = await pool.fetchval("select sealed_secret from target")
     assert SECRET not in sealed
     assert IDENTITY.open(sealed, str(webhook_id)) == SECRET
+
+
+async def test_a_webhook_whose_address_was_stored_before_addresses_were_sealed_is_still_served(
+    dsn: str, pool: Pool
+) -> None:
+    async with receiving() as receiver, delivering(pool):
+        await add(dsn, "SZ", receiver)
+        await pool.execute("update target set address = $1", receiver.url + "alerts")
+        await an_alert(pool)
+        await settled(pool)
+    assert [request.path for request in receiver.requests] == ["/alerts"]

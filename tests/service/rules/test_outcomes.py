@@ -1,8 +1,6 @@
 """What the police found, and how visits ended: remembered once, in whatever order they arrive."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from itertools import permutations
 
 import pytest
 
@@ -20,22 +18,9 @@ from tests.service.rules.builders import (
     an_outcome,
     dispose,
     find,
-    known,
     see,
 )
-
-LATER = NOW + timedelta(hours=1)
-LATEST = NOW + timedelta(hours=2)
-TABLES = ("outcome", "aftermath", "list_entry", "sighting")
-
-
-async def standing(pool: Pool, payee: str) -> tuple[object, ...]:
-    facts = await known(pool, a_filed_report(payee_token=payee), at=LATEST)
-    return tuple(facts[f"payee.{name}"] for name in ("confirmed", "unfounded", "watched", "scam_type"))
-
-
-async def everything(pool: Pool) -> list[list[dict[str, object]]]:
-    return [[dict(row) for row in await pool.fetch(f"select * from {table} order by 1")] for table in TABLES]
+from tests.service.rules.findings import LATER, LATEST, all_orders, everything, standing
 
 
 async def test_a_confirmed_payee_is_watched_and_blocked_for_the_time_one_says(pool: Pool) -> None:
@@ -70,10 +55,6 @@ async def test_an_account_found_unfounded_later_is_no_longer_watched(pool: Pool)
 async def test_an_outcome_says_nothing_of_other_accounts(pool: Pool) -> None:
     await find(pool, an_outcome("hot"), an_outcome("warm", Finding.UNFOUNDED))
     assert await standing(pool, "cold") == (False, False, False, "")
-
-
-def all_orders() -> Sequence[tuple[int, ...]]:
-    return list(permutations(range(3)))
 
 
 @pytest.mark.parametrize("together", [True, False])

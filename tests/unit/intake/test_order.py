@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from services.intake.order import OVERSTATED, Feedback, contradicted, problems, received, shown
-from shared.events import FeedbackResult, OrderChanged, OrderKind
+from shared.events import Failure, FeedbackResult, OrderChanged, OrderKind
 from shared.privacy import SealBrokenError
 from tests.parts import IDENTITY
 from tests.service.intake.counter import PEOPLE, an_order
@@ -71,9 +71,74 @@ def test_what_a_feedback_leaves_out_or_overstates_is_named(changes: dict[str, An
     assert named(a_feedback(**changes)) == fields
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OrderKind if kind is not OrderKind.STOP])
-def test_only_a_stop_needs_an_amount(kind: OrderKind) -> None:
-    assert named(a_feedback(stopped_fen=None), kind=kind) == []
+NEEDED = {
+    OrderKind.STOP: ["stopped_fen"],
+    OrderKind.EXTEND_STOP: ["stopped_fen"],
+    OrderKind.RELEASE_STOP: [],
+    OrderKind.FREEZE: ["frozen_fen"],
+    OrderKind.EXTEND_FREEZE: ["frozen_fen"],
+    OrderKind.UNFREEZE: [],
+    OrderKind.RETURN_FUNDS: ["returned_fen"],
+}
+
+
+@pytest.mark.parametrize("kind", OrderKind)
+def test_a_success_says_how_much_was_stopped_frozen_or_returned(kind: OrderKind) -> None:
+    assert named(a_feedback(stopped_fen=None), kind=kind) == NEEDED[kind]
+    assert named(a_feedback(**{"stopped_fen": None, **dict.fromkeys(NEEDED[kind], 7)}), kind=kind) == []
+
+
+@pytest.mark.parametrize("kind", OrderKind)
+@pytest.mark.parametrize("field", ["stopped_fen", "frozen_fen", "returned_fen"])
+def test_an_amount_of_another_kind_of_order_has_no_place(kind: OrderKind, field: str) -> None:
+    told = {"stopped_fen": None, **dict.fromkeys(NEEDED[kind], 7), field: 8}
+    assert named(a_feedback(**told), kind=kind) == ([] if field in NEEDED[kind] else [field])
+
+
+@pytest.mark.parametrize(("kind", "field"), [(kind, fields[0]) for kind, fields in NEEDED.items() if fields])
+def test_no_more_was_done_than_ordered(kind: OrderKind, field: str) -> None:
+    assert named(a_feedback(**{"stopped_fen": None, field: 100}), kind=kind, amount_fen=100) == []
+    [problem] = problems(a_feedback(**{"stopped_fen": None, field: 101}), an_order(kind=kind, amount_fen=100), NOW)
+    assert (problem.field, problem.message) == (field, OVERSTATED)
+
+
+@pytest.mark.parametrize("more", [{"scope": "account"}, {"includes_proceeds": True}])
+def test_a_freeze_of_the_whole_account_or_with_its_proceeds_may_hold_more(more: dict[str, Any]) -> None:
+    told = a_feedback(stopped_fen=None, frozen_fen=101)
+    assert named(told, kind=OrderKind.FREEZE, amount_fen=100, **more) == []
+    assert named(told, kind=OrderKind.FREEZE, amount_fen=100, scope="amount") == ["frozen_fen"]
+
+
+def test_a_mismatch_says_why_without_more_words_and_has_no_place_in_a_success() -> None:
+    failed = a_feedback(result="failure", stopped_fen=None, mismatch=["name", "transfer_at"])
+    assert named(failed) == []
+    assert named(a_feedback(mismatch=["name"])) == ["mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("told", "failure"),
+    [
+        ({"mismatch": ["account"], "failure_cause": "x", "remark": "y"}, Failure.MISMATCH),
+        ({"failure_cause": "x", "remark": "y"}, Failure.TECHNICAL),
+        ({"remark": "y"}, Failure.BUSINESS),
+    ],
+)
+def test_why_a_bank_failed_is_told_by_what_weighs_most(told: dict[str, Any], failure: Failure) -> None:
+    feedback = a_feedback(result="failure", stopped_fen=None, **told)
+    event = received(feedback, an_order(), uuid4(), IDENTITY, NOW)
+    assert (event.failure, [one.value for one in event.mismatch]) == (failure, told.get("mismatch", []))
+
+
+def test_what_was_frozen_and_returned_reaches_the_police() -> None:
+    freeze = received(a_feedback(frozen_fen=5), an_order(kind=OrderKind.FREEZE), uuid4(), IDENTITY, NOW)
+    back = received(a_feedback(returned_fen=4), an_order(kind=OrderKind.RETURN_FUNDS), uuid4(), IDENTITY, NOW)
+    assert (freeze.frozen_fen, freeze.failure, back.returned_fen) == (5, None, 4)
+
+
+def test_fields_that_are_not_said_leave_the_digest_as_it_was_before_they_existed() -> None:
+    told = json.loads(a_feedback().model_dump_json())
+    assert not {"frozen_fen", "returned_fen", "mismatch"} & told.keys()
+    assert json.loads(a_feedback(frozen_fen=0).model_dump_json())["frozen_fen"] == 0
 
 
 def test_a_feedback_becomes_an_event_whose_words_are_sealed() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.notifier.case import Case
-from services.notifier.order import Order
-from shared.events import CaseStatus, FeedbackReceived, FeedbackResult, OrderKind, OrderStatus
+from services.notifier.order import Order, Standing
+from shared.events import CaseStatus, FeedbackReceived, FeedbackResult, OrderKind
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OFFICER = UUID("01999999-0000-7000-8000-00000000000f")
@@ -36,7 +36,7 @@ def an_order(case: Case, **changes: Any) -> Order:  # noqa: ANN401
         "case_id": case.id,
         "payee_token": case.payee_token,
         "kind": OrderKind.STOP,
-        "status": OrderStatus.PENDING,
+        "status": Standing.PENDING,
         "bank": "CCB",
         "amount_fen": 1_000,
         "covers": (),
@@ -50,7 +50,7 @@ def an_order(case: Case, **changes: Any) -> Order:  # noqa: ANN401
 def executed(case: Case, **changes: Any) -> Order:  # noqa: ANN401
     """A stop that holds the account since noon."""
     facts: dict[str, Any] = {
-        "status": OrderStatus.EXECUTED,
+        "status": Standing.EXECUTED,
         "executed_at": NOON,
         "expires_at": NOON + timedelta(hours=48),
     }

@@ -75,7 +75,12 @@ def test_acknowledging_names_who_and_when() -> None:
     before = a_case(version=2)
     after = case.acknowledge(before, OFFICER, LATER)
     assert after == replace(
-        before, version=3, status=CaseStatus.ACKNOWLEDGED, acknowledged_at=LATER, acknowledged_by=OFFICER
+        before,
+        version=3,
+        status=CaseStatus.ACKNOWLEDGED,
+        acknowledged_at=LATER,
+        acknowledged_by=OFFICER,
+        responsible=OFFICER,
     )
 
 

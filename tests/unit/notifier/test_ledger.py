@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.notifier.ledger import Account, Book, Entry, Kind, ReportFacts, StopFacts, due, entries, held_fen
-from shared.events import DispositionOutcome
+from services.notifier.holding import OrderFacts, stop_holds
+from services.notifier.ledger import Account, Book, Entry, Kind, due, entries
+from services.notifier.transfer import ReportFacts, transfers
+from shared.events import DispositionOutcome, OrderKind
 
 CASE = uuid4()
 CANCELLED, PROCEEDED, SENT = (
@@ -24,11 +26,16 @@ def report(amount_fen: int, outcome: DispositionOutcome | None = None, fen: int 
 
 def stop(
     *covers: ReportFacts, ordered: int, stopped: int, balance: int | None = None, released: bool = False
-) -> StopFacts:
-    return StopFacts(uuid4(), ordered, stopped, balance, tuple(one.report_id for one in covers), released)
+) -> OrderFacts:
+    covered = tuple(one.report_id for one in covers)
+    return OrderFacts(uuid4(), OrderKind.STOP, ordered, stopped, balance, covered, holds=not released)
 
 
-def amounts(reports: list[ReportFacts], stops: list[StopFacts]) -> dict[str, int]:
+def holds(stop: OrderFacts, *reports: ReportFacts) -> int:
+    return stop_holds(stop, transfers(reports), stop.done_fen or 0)
+
+
+def amounts(reports: list[ReportFacts], stops: list[OrderFacts]) -> dict[str, int]:
     """What is due by kind; nothing where it is nothing."""
     totals: Counter[str] = Counter()
     for (kind, _), fen in due(reports, stops).items():
@@ -37,7 +44,7 @@ def amounts(reports: list[ReportFacts], stops: list[StopFacts]) -> dict[str, int
 
 
 def book(
-    reports: list[ReportFacts], stops: list[StopFacts], booked: dict[Account, int], case_id: UUID | None = CASE
+    reports: list[ReportFacts], stops: list[OrderFacts], booked: dict[Account, int], case_id: UUID | None = CASE
 ) -> Book:
     return Book(case_id, "CCB", "SZ-LH-DM", reports, stops, booked)
 
@@ -78,7 +85,7 @@ def test_a_stop_holds_at_most_the_order_and_the_balance(
 ) -> None:
     covered = report(100)
     one = stop(covered, ordered=ordered, stopped=stopped, balance=balance)
-    assert held_fen(one, {covered.report_id: covered}) == held
+    assert holds(one, covered) == held
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_a_stop_holds_at_most_the_order_and_the_balance(
 def test_what_was_averted_is_never_held_too(averted: int, ordered: int, held: int) -> None:
     covered = report(100, CANCELLED, averted)
     one = stop(covered, ordered=ordered, stopped=ordered, balance=1_000)
-    assert held_fen(one, {covered.report_id: covered}) == held
+    assert holds(one, covered) == held
 
 
 def test_what_was_averted_of_a_report_the_order_is_not_about_does_not_matter() -> None:
@@ -107,7 +114,7 @@ def test_what_was_averted_of_a_report_the_order_is_not_about_does_not_matter() -
 
 
 def test_a_report_the_case_does_not_know_is_left_out() -> None:
-    assert held_fen(stop(report(100), ordered=100, stopped=80), {}) == 80
+    assert holds(stop(report(100), ordered=100, stopped=80)) == 80
 
 
 def test_the_largest_of_several_stops_counts_since_they_hold_the_same_money() -> None:
@@ -116,12 +123,12 @@ def test_the_largest_of_several_stops_counts_since_they_hold_the_same_money() ->
     assert amounts([one], stops) == {"stopped": 70}
 
 
-def test_money_is_released_once_no_stop_of_the_case_holds_it() -> None:
+def test_money_is_released_as_far_as_no_stop_of_the_case_holds_it_any_more() -> None:
     one = report(100)
     first, second = stop(one, ordered=100, stopped=70, released=True), stop(one, ordered=100, stopped=50)
     assert amounts([one], [first]) == {"stopped": 70, "released": 70}
-    assert amounts([one], [first, second]) == {"stopped": 70}
-    assert amounts([one], [first, replace(second, released=True)]) == {"stopped": 70, "released": 70}
+    assert amounts([one], [first, second]) == {"stopped": 70, "released": 20}
+    assert amounts([one], [first, replace(second, holds=False)]) == {"stopped": 70, "released": 70}
 
 
 def test_what_had_gone_is_lost_unless_a_stop_holds_it() -> None:

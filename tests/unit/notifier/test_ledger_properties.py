@@ -1,108 +1,144 @@
-"""The ledger against a model that knows every single fen: whatever comes, twice, late, in any order."""
+"""The ledger against a model that knows every single fen: whatever comes, twice, late, in any order, corrected."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from services.notifier.ledger import Account, Book, Kind, ReportFacts, StopFacts, due, entries
-from shared.events import DispositionOutcome
-
-Coin = tuple[UUID, int]
-"""One fen of one report."""
+from services.notifier.holding import FREEZES, STOPS, OrderFacts
+from services.notifier.ledger import Account, Book, Kind, due, entries
+from services.notifier.transfer import ReportFacts
+from shared.events import DispositionOutcome, OrderKind
+from tests.unit.notifier.coins import Model
 
 SMALL = st.integers(0, 12)
 OUTCOMES = st.sampled_from(DispositionOutcome)
-
-
-@dataclass
-class Model:
-    """Fen by fen: which were put forward, which stayed at the counter, which had gone, which are held."""
-
-    reported: dict[UUID, set[Coin]] = field(default_factory=dict)
-    averted: set[Coin] = field(default_factory=set)
-    gone: set[Coin] = field(default_factory=set)
-
-    def report(self, report_id: UUID, fen: int) -> None:
-        self.reported[report_id] = {(report_id, number) for number in range(fen)}
-
-    def end(self, report_id: UUID, outcome: DispositionOutcome, fen: int) -> None:
-        coins = {(report_id, number) for number in range(fen)}
-        if outcome is DispositionOutcome.CANCELLED:
-            self.averted |= coins
-        elif outcome is DispositionOutcome.ALREADY_SENT:
-            self.gone |= coins
-
-    def held(self, stop: StopFacts) -> int:
-        """Count the fen a stop can hold: of the transfers it is about those that left, and what else it asks for."""
-        about = {coin for report_id in stop.covers for coin in self.reported.get(report_id, ())}
-        beyond = max(0, stop.ordered_fen - len(about))
-        there = stop.stopped_fen if stop.balance_before_fen is None else min(stop.stopped_fen, stop.balance_before_fen)
-        return min(there, stop.ordered_fen, len(about - self.averted) + beyond)
+ACCOUNTS = st.sampled_from(("1", "2", "3"))
+"""The payee's account, and two that the money moved on to."""
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+ENDS = {
+    OrderKind.EXTEND_STOP: STOPS,
+    OrderKind.FREEZE: STOPS,
+    OrderKind.EXTEND_FREEZE: FREEZES,
+}
 
 
 class Ledger(RuleBasedStateMachine):
-    """A case, its reports and its stops; after each event the ledger books what is due by then."""
+    """A case, its reports and its orders; after each event the ledger books what is due by then."""
 
     reports = Bundle("reports")
-    stops = Bundle("stops")
 
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.facts: dict[UUID, ReportFacts] = {}
-        self.stopped: dict[UUID, StopFacts] = {}
         self.booked: Counter[Account] = Counter()
-        self.early: dict[UUID, tuple[DispositionOutcome, int]] = {}
 
     @rule(target=reports, fen=st.integers(1, 12))
     def report(self, fen: int) -> UUID:
-        report_id = uuid4()
-        self._report(report_id, fen)
+        report_id = self._report(fen)
         self._settle()
         return report_id
 
     @rule(target=reports, fen=st.integers(1, 12), outcome=OUTCOMES, part=SMALL)
     def report_whose_disposition_came_first(self, fen: int, outcome: DispositionOutcome, part: int) -> UUID:
-        report_id = uuid4()
-        self._report(report_id, fen)
+        report_id = self._report(fen)
         self._end(report_id, outcome, min(part, fen))
         self._settle()
         return report_id
 
+    @rule(target=reports, first=reports)
+    def another_bank_reports_the_same_transfer(self, first: UUID) -> UUID:
+        known = self.model.reports[first]
+        report_id = uuid4()
+        again = replace(known, report_id=report_id, branch=str(report_id), outcome=None, disposition_fen=0)
+        self.model.number_of[report_id] = self.model.number_of[first]
+        self.model.reports[report_id] = replace(again, observed_at=known.observed_at + timedelta(seconds=1))
+        self._settle()
+        return report_id
+
     @rule(report_id=reports, outcome=OUTCOMES, part=SMALL)
-    def visit_ends(self, report_id: UUID, outcome: DispositionOutcome, part: int) -> None:
-        if self.facts[report_id].outcome is None:
-            self._end(report_id, outcome, min(part, self.facts[report_id].amount_fen))
-            self._settle()
+    def visit_ends_or_its_end_is_corrected(self, report_id: UUID, outcome: DispositionOutcome, part: int) -> None:
+        self._end(report_id, outcome, min(part, self.model.reports[report_id].amount_fen))
+        self._settle()
 
-    @rule(target=stops, ordered=st.integers(1, 30), stopped=st.integers(0, 30), balance=st.none() | st.integers(0, 30))
-    def bank_stops(self, ordered: int, stopped: int, balance: int | None) -> UUID:
+    @rule(
+        account=ACCOUNTS,
+        ordered=st.integers(1, 30),
+        stopped=st.integers(0, 30),
+        balance=st.none() | st.integers(0, 30),
+        elsewhere=st.integers(0, 5),
+    )
+    def bank_stops(self, account: str, ordered: int, stopped: int, balance: int | None, elsewhere: int) -> None:
         """The order is about what was not all averted by then, as `give_order` makes it."""
-        covers = tuple(one.report_id for one in self.facts.values() if one.averted_fen < one.amount_fen)
-        stop = StopFacts(uuid4(), ordered, stopped, balance, covers, released=False)
-        self.stopped[stop.order_id] = stop
-        self._settle()
-        return stop.order_id
+        covers = [one.report_id for one in self.model.reports.values() if one.averted_fen < one.amount_fen]
+        self._order(account, OrderKind.STOP, ordered, stopped, balance, tuple(covers), elsewhere)
 
-    @rule(stop_id=consumes(stops))
-    def bank_releases(self, stop_id: UUID) -> None:
-        self.stopped[stop_id] = replace(self.stopped[stop_id], released=True)
+    @rule(account=ACCOUNTS, ordered=st.integers(1, 30), done=st.integers(0, 30))
+    def bank_extends(self, account: str, ordered: int, done: int) -> None:
+        for stop in self._holding(account, STOPS)[-1:]:
+            self._order(account, OrderKind.EXTEND_STOP, ordered, done, None, stop.covers, stop.held_elsewhere_fen)
+
+    @rule(account=ACCOUNTS, ordered=st.integers(1, 30), done=st.integers(0, 30))
+    def bank_freezes(self, account: str, ordered: int, done: int) -> None:
+        if self._holding(account, STOPS):
+            self._order(account, OrderKind.FREEZE, ordered, done)
+
+    @rule(account=ACCOUNTS, ordered=st.integers(1, 30), done=st.integers(0, 30))
+    def bank_renews(self, account: str, ordered: int, done: int) -> None:
+        if self._holding(account, FREEZES):
+            self._order(account, OrderKind.EXTEND_FREEZE, ordered, done)
+
+    @rule(account=ACCOUNTS, ordered=st.integers(1, 30), done=st.integers(0, 30))
+    def bank_returns(self, account: str, ordered: int, done: int) -> None:
+        if self._holding(account, FREEZES):
+            self._order(account, OrderKind.RETURN_FUNDS, ordered, done)
+
+    @rule(account=ACCOUNTS, kinds=st.sampled_from((STOPS, FREEZES)))
+    def bank_releases_or_the_hold_runs_out(self, account: str, kinds: tuple[OrderKind, ...]) -> None:
+        self._free(account, kinds)
         self._settle()
 
-    def _report(self, report_id: UUID, fen: int) -> None:
-        self.facts[report_id] = ReportFacts(report_id, "ICBC", "SZ", fen)
-        self.model.report(report_id, fen)
+    def _order(
+        self,
+        account: str,
+        kind: OrderKind,
+        ordered: int,
+        done: int,
+        balance: int | None = None,
+        covers: tuple[UUID, ...] = (),
+        elsewhere: int = 0,
+    ) -> None:
+        self._free(account, ENDS.get(kind, ()))
+        order_id = UUID(int=len(self.model.orders))
+        order = OrderFacts(order_id, kind, ordered, done, balance, covers, held_elsewhere_fen=elsewhere)
+        self.model.orders[order_id] = replace(order, account=account, level=int(account))
+        self._settle()
+
+    def _holding(self, account: str, kinds: tuple[OrderKind, ...]) -> list[OrderFacts]:
+        return [one for one in self.model.orders.values() if one.account == account and one.kind in kinds and one.holds]
+
+    def _free(self, account: str, kinds: tuple[OrderKind, ...]) -> None:
+        for one in self._holding(account, kinds):
+            self.model.orders[one.order_id] = replace(one, holds=False)
+
+    def _report(self, fen: int) -> UUID:
+        report_id = uuid4()
+        self.model.number_of[report_id] = number = len(self.model.number_of)
+        one = ReportFacts(report_id, "ICBC", "SZ", fen, branch="ICBC-1", alike=str(number), observed_at=NOON)
+        self.model.reports[report_id] = one
+        return report_id
 
     def _end(self, report_id: UUID, outcome: DispositionOutcome, fen: int) -> None:
-        self.facts[report_id] = replace(self.facts[report_id], outcome=outcome, disposition_fen=fen)
-        self.model.end(report_id, outcome, fen)
+        known = self.model.reports[report_id]
+        self.model.reports[report_id] = replace(known, outcome=outcome, disposition_fen=fen)
 
     def _lines(self) -> list[tuple[Account, int]]:
-        book = Book(uuid4(), "ICBC", "SZ", list(self.facts.values()), list(self.stopped.values()), self.booked)
+        facts = list(self.model.reports.values()), list(self.model.orders.values())
+        book = Book(uuid4(), "ICBC", "SZ", *facts, self.booked)
         return [((line.kind, line.report_id), line.fen) for line in entries(book)]
 
     def _sum(self, kind: Kind) -> int:
@@ -115,31 +151,30 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def what_is_booked_is_what_is_due_and_a_repetition_books_nothing(self) -> None:
-        wanted = due(list(self.facts.values()), list(self.stopped.values()))
+        wanted = due(list(self.model.reports.values()), list(self.model.orders.values()))
         assert {account: fen for account, fen in wanted.items() if fen} == +self.booked
         assert self._lines() == []
 
     @invariant()
     def every_kind_is_what_the_model_counts(self) -> None:
-        held = max((self.model.held(stop) for stop in self.stopped.values()), default=0)
-        freed = bool(self.stopped) and all(stop.released for stop in self.stopped.values())
-        assert self._sum(Kind.AVERTED) == len(self.model.averted)
-        assert self._sum(Kind.STOPPED) == held
-        assert self._sum(Kind.RELEASED) == (held if freed else 0)
-        assert self._sum(Kind.LOST) == max(0, len(self.model.gone) - held)
+        hands = list(self.model.accounts())
+        stopped = sum(len(one.ever) for one in hands)
+        assert self._sum(Kind.AVERTED) == len(self.model.averted())
+        assert self._sum(Kind.STOPPED) == stopped
+        assert self._sum(Kind.FROZEN) == sum(len(one.frozen) for one in hands)
+        assert self._sum(Kind.RETURNED) == sum(len(one.returned) for one in hands)
+        assert self._sum(Kind.RELEASED) == sum(len(one.ever - one.holding - one.returned) for one in hands)
+        assert self._sum(Kind.LOST) == max(0, len(self.model.gone()) - stopped)
 
     @invariant()
     def no_fen_counts_twice(self) -> None:
         assert all(fen >= 0 for fen in self.booked.values())
-        reported = sum(report.amount_fen for report in self.facts.values())
-        averted, stopped = self._sum(Kind.AVERTED), self._sum(Kind.STOPPED)
-        assert averted <= reported
-        assert stopped <= max((stop.ordered_fen for stop in self.stopped.values()), default=0)
-        assert averted + stopped <= reported + max(map(self._asked_beyond, self.stopped.values()), default=0)
-
-    def _asked_beyond(self, stop: StopFacts) -> int:
-        """What an officer ordered beyond the reports, such as other victims' money on the account."""
-        return max(0, stop.ordered_fen - sum(self.facts[one].amount_fen for one in stop.covers))
+        put_forward = len(self.model.coins(*self.model.reports))
+        stops = [one for one in self.model.orders.values() if one.kind in STOPS and one.level == 1]
+        beyond = max(map(self.model.beyond, stops), default=0)
+        assert self._sum(Kind.AVERTED) + self._sum(Kind.STOPPED) <= put_forward + beyond
+        assert self._sum(Kind.RETURNED) <= self._sum(Kind.FROZEN) <= self._sum(Kind.STOPPED)
+        assert self._sum(Kind.RELEASED) + self._sum(Kind.RETURNED) <= self._sum(Kind.STOPPED)
 
 
 TestLedger = Ledger.TestCase

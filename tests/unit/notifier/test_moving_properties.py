@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.ledger import Account, Book, Entry, Kind, ReportFacts, StopFacts, entries
-from shared.events import DispositionOutcome
+from services.notifier.holding import OrderFacts
+from services.notifier.ledger import Account, Book, Entry, Kind, entries
+from services.notifier.transfer import ReportFacts
+from shared.events import DispositionOutcome, OrderKind
 
 CASE = uuid4()
 Labels = tuple[Kind, str]
@@ -37,7 +39,7 @@ class Books:
         self.booked: Counter[Account] = Counter()
         self.shown: Counter[Labels] = Counter()
 
-    def settle(self, case_id: UUID | None, reports: list[ReportFacts], stops: list[StopFacts]) -> list[Entry]:
+    def settle(self, case_id: UUID | None, reports: list[ReportFacts], stops: list[OrderFacts]) -> list[Entry]:
         mine = {one.report_id for one in reports} | {None if case_id else reports[0].report_id}
         booked = {account: fen for account, fen in self.booked.items() if account[1] in mine}
         lines = entries(Book(case_id, reports[0].bank if case_id is None else "CCB", "SZ", reports, stops, booked))
@@ -53,7 +55,7 @@ def test_money_counted_alone_first_ends_up_as_if_the_report_had_always_been_in_t
 ) -> None:
     reports = [visit.report for visit in heard]
     covers = tuple(one.report_id for one in reports)
-    stops = [StopFacts(uuid4(), 60, fen, None, covers, released=False) for fen in stopped]
+    stops = [OrderFacts(uuid4(), OrderKind.STOP, 60, fen, None, covers) for fen in stopped]
     late, prompt = Books(), Books()
     in_case: list[ReportFacts] = []
     for visit in heard:

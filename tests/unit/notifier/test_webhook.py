@@ -2,8 +2,9 @@
 
 import pytest
 
-from services.notifier.delivery import PACE, Pace, wait_after
-from services.notifier.webhook import Dead, Delivered, Outcome, Retry, outcome_of, refuse_useless
+from services.notifier.channels.outcome import Cause, Dead, Delivered, Outcome, Retry, outcome_of
+from services.notifier.channels.webhook import refuse_useless
+from services.notifier.lane import PACE, Pace, wait_after
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
 
@@ -23,7 +24,7 @@ SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
         (409, Retry("status 409")),
         (410, Dead("status 410")),
         (411, Retry("status 411")),
-        (429, Retry("status 429")),
+        (429, Retry("status 429", Cause.PACE)),
         (500, Retry("status 500")),
         (503, Retry("status 503")),
         (599, Retry("status 599")),
@@ -59,6 +60,9 @@ def test_an_address_and_a_secret_that_can_be_used_are_let_through() -> None:
         ("http:///alerts", SECRET),
         ("http://[::1/alerts", SECRET),
         ("https://example.org:99999999/", SECRET),
+        ("https://user:word@example.org/", SECRET),
+        ("https://example.org/a b", SECRET),
+        ("https://example.org/alerts\r\nx: y", SECRET),
         ("https://example.org/alerts", ""),
         ("https://example.org/alerts", "whsec_"),
         ("https://example.org/alerts", "whsec_not base64"),

@@ -1,0 +1,109 @@
+"""notifier's SQL for verifying the ledger: pages of cases and of reports in none, and what there is about them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from shared.postgres import AnyConnection, Row
+
+
+async def first_cases_after(connection: AnyConnection, case_id: UUID, most: int) -> list[Row]:
+    """Return a page of the cases that were not split from another."""
+    return await connection.fetch(
+        "select id, bank, unit from fraud_case where split_from is null and id > $1 order by id limit $2",
+        case_id,
+        most,
+    )
+
+
+async def split_from(connection: AnyConnection, case_ids: Sequence[UUID]) -> list[Row]:
+    """Return the cases that were split from these directly."""
+    return await connection.fetch(
+        "select id, split_from from fraud_case where split_from = any($1::uuid[])", list(case_ids)
+    )
+
+
+async def loose_reports_after(connection: AnyConnection, report_id: UUID, most: int) -> list[UUID]:
+    """Return a page of the reports that are in no case."""
+    rows = await connection.fetch(
+        "select id from report where case_id is null and id > $1 order by id limit $2", report_id, most
+    )
+    return [row["id"] for row in rows]
+
+
+REPORT_FIELDS = """
+    r.id, r.case_id, r.bank, r.branch, r.unit, r.amount_fen, r.alike, r.observed_at, r.verdict, d.outcome,
+    d.amount_fen as disposition_fen
+"""
+
+
+async def reports_of(connection: AnyConnection, case_ids: Sequence[UUID], report_ids: Sequence[UUID]) -> list[Row]:
+    """Return the reports of cases, and those named, with how their visits ended."""
+    return await connection.fetch(
+        f"""
+        select {REPORT_FIELDS} from report r left join disposition d on d.report_id = r.id
+        where r.case_id = any($1::uuid[]) or r.id = any($2::uuid[])
+        """,  # noqa: S608 - constant field list
+        list(case_ids),
+        list(report_ids),
+    )
+
+
+async def reports_like(connection: AnyConnection, names: Sequence[str]) -> list[Row]:
+    """Return all reports of the same payer, payee and amount, wherever they are."""
+    return await connection.fetch(
+        f"""
+        select {REPORT_FIELDS} from report r left join disposition d on d.report_id = r.id
+        where r.alike = any($1::text[])
+        """,  # noqa: S608 - constant field list
+        list(names),
+    )
+
+
+async def orders_of(connection: AnyConnection, case_ids: Sequence[UUID]) -> list[Row]:
+    """Return all orders of cases, with the banks' answers as they came."""
+    return await connection.fetch(
+        """
+        select o.*, f.id as answer_id, f.event as answer
+        from bank_order o left join feedback f on f.order_id = o.id
+        where o.case_id = any($1::uuid[]) order by o.id
+        """,
+        list(case_ids),
+    )
+
+
+async def booked(connection: AnyConnection, case_ids: Sequence[UUID], report_ids: Sequence[UUID]) -> list[Row]:
+    """Return the sums booked for cases and reports, and of how many entries."""
+    return await connection.fetch(
+        """
+        select kind, case_id, report_id, bank, unit, sum(fen)::bigint as fen, count(*) as entries from ledger
+        where case_id = any($1::uuid[]) or report_id = any($2::uuid[])
+        group by kind, case_id, report_id, bank, unit
+        """,
+        list(case_ids),
+        list(report_ids),
+    )
+
+
+async def booked_for_nobody(connection: AnyConnection) -> list[Row]:
+    """Return the sums booked for cases and reports that there are not."""
+    return await connection.fetch(
+        """
+        select kind, case_id, report_id, bank, unit, sum(fen)::bigint as fen, count(*) as entries from ledger l
+        where (case_id is not null and not exists (select from fraud_case c where c.id = l.case_id))
+           or (report_id is not null and not exists (select from report r where r.id = l.report_id))
+        group by kind, case_id, report_id, bank, unit
+        """
+    )
+
+
+async def totals_off(connection: AnyConnection) -> list[Row]:
+    """Return the totals that are not the sum of their entries."""
+    return await connection.fetch(
+        """
+        select kind, bank, unit, coalesce(s.fen, 0)::bigint as summed, coalesce(t.fen, 0) as total
+        from ledger_total t
+        full join (select kind, bank, unit, sum(fen) as fen from ledger group by kind, bank, unit) s
+             using (kind, bank, unit)
+        where coalesce(s.fen, 0) <> coalesce(t.fen, 0) order by 1, 2, 3
+        """
+    )
