@@ -17,7 +17,7 @@ async def locked_cases_seen_by(connection: Connection, case_ids: Sequence[UUID],
         select {CASE_FIELDS} from fraud_case c
         where id = any($1::uuid[])
           and exists (select from case_unit s where s.case_id = c.id and starts_with(s.path, $2))
-        order by id for update
+        order by id for no key update
         """,  # noqa: S608 - constant field list
         list(case_ids),
         path,

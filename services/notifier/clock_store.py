@@ -70,7 +70,7 @@ async def claim(connection: Connection, now: datetime, most: int, but_not: Colle
             select case_id, due_at from deadline
             where state = 'running' and due_at <= $1 and case_id <> all($3::uuid[]) order by due_at
         ) due join fraud_case on fraud_case.id = due.case_id
-        order by due.due_at limit $2 for update of fraud_case skip locked
+        order by due.due_at limit $2 for no key update of fraud_case skip locked
         """,  # noqa: S608 - constant field list
         now,
         most,

@@ -1,4 +1,8 @@
-"""notifier's SQL for cases and their timelines: one query a function, sets in, sets out."""
+"""notifier's SQL for cases and their timelines: one query a function, sets in, sets out.
+
+A case is locked `for no key update`: its key never changes, and a full lock would stand in the way of whoever writes
+to a case that was split from it.
+"""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +53,7 @@ async def cases_on(connection: Connection, payee_tokens: Sequence[str], report_i
                                               and split_from is null
             union select case_id from report where id = any($2::uuid[])
         )
-        order by id for update
+        order by id for no key update
         """,  # noqa: S608 - constant field list
         list(payee_tokens),
         list(report_ids),
@@ -60,7 +64,7 @@ async def cases_on(connection: Connection, payee_tokens: Sequence[str], report_i
 async def locked_case(connection: Connection, case_id: UUID) -> Case | None:
     """Lock and return one case."""
     row = await connection.fetchrow(
-        f"select {CASE_FIELDS} from fraud_case where id = $1 for update",  # noqa: S608 - constant field list
+        f"select {CASE_FIELDS} from fraud_case where id = $1 for no key update",  # noqa: S608 - constant field list
         case_id,
     )
     return case_of(row) if row else None
@@ -71,7 +75,7 @@ async def locked_cases_of(connection: Connection, report_ids: Sequence[UUID]) ->
     rows = await connection.fetch(
         f"""
         select {CASE_FIELDS} from fraud_case
-        where id in (select case_id from report where id = any($1::uuid[])) order by id for update
+        where id in (select case_id from report where id = any($1::uuid[])) order by id for no key update
         """,  # noqa: S608 - constant field list
         list(report_ids),
     )
@@ -83,7 +87,8 @@ async def locked_case_seen_by(connection: Connection, case_id: UUID, path: str) 
     row = await connection.fetchrow(
         f"""
         select {CASE_FIELDS} from fraud_case
-        where id = $1 and exists (select from case_unit where case_id = $1 and starts_with(path, $2)) for update
+        where id = $1 and exists (select from case_unit where case_id = $1 and starts_with(path, $2))
+        for no key update
         """,  # noqa: S608 - constant field list
         case_id,
         path,
