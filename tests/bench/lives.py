@@ -15,7 +15,7 @@ from uuid import UUID
 
 from services.notifier import answering, approving, casework, decisions, handlers, ordering
 from services.notifier.casework_requests import Splitting
-from services.notifier.holding import STOPS, OrderFacts
+from services.notifier.holding import OrderFacts
 from services.notifier.office import Office
 from services.notifier.order import ENDING, FREEZING, HOLDING, STOPPING, Order, Standing, months_later
 from services.notifier.people_store import Officer
@@ -468,6 +468,3 @@ class Life:
             returned=sum(len(one.returned) for one in hands),
             lost=max(0, len(book.gone()) - stopped),
         )
-
-
-assert STOPS == STOPPING

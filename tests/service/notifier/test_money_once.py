@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import verifying
+from services.notifier import money_store, store, verifying, visits
+from services.notifier.case import Entry
 from shared.events import DispositionOutcome, Level, VerdictReached
 from tests.parts import Door
 from tests.service.notifier.builders import (
@@ -19,6 +20,7 @@ from tests.service.notifier.builders import (
     judged_again,
     moved_to,
     take,
+    until,
 )
 from tests.service.notifier.police import a_case, close, done, ordered
 from tests.service.notifier.trail import followed, stopped
@@ -79,6 +81,27 @@ async def test_two_reports_of_one_transfer_whose_visits_end_at_once_count_once(
     await is_right(shared_notifier)
 
 
+async def test_who_counts_one_of_two_such_reports_waits_for_who_counts_the_other(
+    shared_notifier: Door, gained: Gained
+) -> None:
+    first = a_verdict(an_account(), amount_fen=1_000, level=Level.CAUTION)
+    second = by_another_branch(first)
+    await take(shared_notifier.pool, first, second)
+    mine = a_disposition(first)
+
+    async def waits() -> bool:
+        return bool(await shared_notifier.rows("select from pg_locks where not granted"))
+
+    async with shared_notifier.pool.acquire() as connection, connection.transaction():
+        await money_store.insert_dispositions(connection, [mine])
+        lines, _ = await visits.count(connection, [mine.report_id], {}, mine.recorded_at)
+        await money_store.book(connection, lines)
+        other = asyncio.create_task(count(shared_notifier.pool, a_disposition(second)))
+        await until(waits)
+    await other
+    assert await gained() == {"reported": 2_000, "averted": 1_000}
+
+
 async def test_it_counts_once_where_one_report_is_in_a_case_and_the_other_in_none(
     shared_notifier: Door, gained: Gained
 ) -> None:
@@ -135,6 +158,22 @@ async def test_a_case_and_what_was_split_from_it_share_one_book(shared_notifier:
     )
     assert rows == [{"unit": "SZ-LH-CZ", "fen": 1_100}]
     await is_right(shared_notifier)
+
+
+async def test_work_on_a_case_does_not_wait_for_the_one_it_was_split_from(shared_notifier: Door) -> None:
+    account = an_account()
+    first, second = a_verdict(account, amount_fen=1_000), a_verdict(account, amount_fen=500)
+    case_id = await a_case(shared_notifier, first, second)
+    await done(shared_notifier, case_id, "split", report_ids=[str(second.report.report_id)], reason="另案")
+    [row] = await shared_notifier.rows("select id from fraud_case where split_from = $1", UUID(case_id))
+    pool = shared_notifier.pool
+    async with pool.acquire() as one, one.transaction(), pool.acquire() as other, other.transaction():
+        await store.locked_case(one, UUID(case_id))
+        async with asyncio.timeout(5):
+            found = await store.locked_case(other, row["id"])
+            assert found
+            await store.tell(other, [Entry(found.id, found.opened_at, "noted", "lanjie", "")])
+            await store.update_cases(other, [found])
 
 
 async def test_money_followed_to_a_further_account_is_stopped_once_and_a_new_report_makes_room_for_more(
