@@ -14,7 +14,7 @@ import typer
 
 from services.intake.app import build as intake
 from services.notifier.app import build as notifier
-from services.notifier.order_table import page_with_table
+from services.notifier.orders.order_table import page_with_table
 from shared.events import EVENTS, TOPICS, dead_letters
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "contracts"

@@ -6,18 +6,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from services.notifier import consumers, people_store
-from services.notifier.channels.sending import refuse_wrong
-from services.notifier.channels.wires import ChannelSettings, wires_of
-from services.notifier.delivery import Courier
+from services.notifier.alerting.channels.sending import refuse_wrong
+from services.notifier.alerting.channels.wires import ChannelSettings, wires_of
+from services.notifier.alerting.delivery import Courier
+from services.notifier.alerting.reader import Counts
+from services.notifier.alerting.stream import AlertStream, Pace
+from services.notifier.clock.watch import HouseRules, Watch
 from services.notifier.door import Door
-from services.notifier.link_routes import routes as link_routes
+from services.notifier.duty.link_routes import routes as link_routes
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
-from services.notifier.reader import Counts
 from services.notifier.routes import bodies, routes
-from services.notifier.stream import AlertStream, Pace
-from services.notifier.watch import HouseRules, Watch
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
 from shared.events import DISPOSITIONS, FEEDBACK, VERDICTS

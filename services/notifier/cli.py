@@ -6,10 +6,10 @@ from uuid import UUID
 import typer
 
 from services.notifier import reference
+from services.notifier.alerting.targets import new_secret
 from services.notifier.app import Settings, build
 from services.notifier.commands import duty, targets
 from services.notifier.commands.targets import Sealing
-from services.notifier.targets import new_secret
 from shared.access import OFFICER_TOKEN, mint
 from shared.command import Database, connected, run
 from shared.http import serve

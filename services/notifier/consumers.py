@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from services.notifier import answering, handlers, verdicts
+from services.notifier.cases import verdicts
+from services.notifier.cases.verdicts import Taken
 from services.notifier.metrics import Metrics
+from services.notifier.money import handlers
 from services.notifier.office import Office
-from services.notifier.order import Order
-from services.notifier.verdicts import Taken
+from services.notifier.orders import answering
+from services.notifier.orders.order import Order
 from shared.chain import Handle
 from shared.events import (
     DispositionRecorded,

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from services.notifier import inbox_store, onward_store
-from services.notifier.answers import CaseView, case_view
-from services.notifier.casework_views import case_work
+from services.notifier.alerting.stream import AlertStream
+from services.notifier.cases import inbox_store
+from services.notifier.cases.answers import CaseView, case_view
+from services.notifier.cases.casework_views import case_work
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
+from services.notifier.orders import onward_store
 from services.notifier.people_store import Officer
-from services.notifier.stream import AlertStream
 from shared.access import Doorkeeper
 from shared.errors import Refusal, not_found
 from shared.outbox import Relay

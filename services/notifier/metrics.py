@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.notifier import clock_store, delivery_store, duty_store, money_store
-from services.notifier.channels.limits import Channel
+from services.notifier.alerting import delivery_store
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.clock import clock_store
+from services.notifier.duty import duty_store
+from services.notifier.money import money_store
 from shared.events import Finding
 from shared.observe import STAGE_BUCKETS, Runtime, RuntimeMetrics
 from shared.postgres import TRANSIENT, Pool

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.notifier.clock import Deadlines
+from services.notifier.clock.clock import Deadlines
 from shared.postgres import Pool
 from shared.privacy import Seal, Tokens
 

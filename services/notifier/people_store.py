@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.notifier import store
-from services.notifier.case import Case
+from services.notifier.cases import store
+from services.notifier.cases.case import Case
 from shared.errors import not_found
 from shared.postgres import Connection, Pool
 
@@ -81,9 +81,7 @@ async def audit(connection: Connection, actor: str, action: str, subject: UUID, 
     )
 
 
-async def approving_unit(
-    connection: Connection, unit: str, level: int, but_not: UUID | None
-) -> tuple[str, str]:
+async def approving_unit(connection: Connection, unit: str, level: int, but_not: UUID | None) -> tuple[str, str]:
     """Return the nearest unit up the tree that may approve at this level and has somebody else who can; and its path.
 
     Where no such unit has anybody, the nearest of the level; where there is none of the level, the top.

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import yaml
 
-from services.notifier import target_store, targets
-from services.notifier.channels.limits import Channel
-from services.notifier.clock import DEFAULTS, LONGEST_SECONDS, Stage, Urgency
-from services.notifier.target_store import Owner
+from services.notifier.alerting import target_store, targets
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.target_store import Owner
+from services.notifier.clock.clock import DEFAULTS, LONGEST_SECONDS, Stage, Urgency
 from shared.access import fingerprint
 from shared.outbox import new_id
 from shared.postgres import RawConnection

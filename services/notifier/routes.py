@@ -8,18 +8,14 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notifier import (
-    casework_routes,
-    decisions,
-    duty_routes,
-    inbox_store,
-    order_routes,
-    people_store,
-    stream_routes,
-)
-from services.notifier.answers import CaseLine, CaseView, line_of
+from services.notifier import people_store
+from services.notifier.alerting import stream_routes
+from services.notifier.cases import casework_routes, decisions, inbox_store
+from services.notifier.cases.answers import CaseLine, CaseView, line_of
+from services.notifier.cases.requests import Closing, Moment, Unmasking
 from services.notifier.door import DoorOf, decider, now, shown_case
-from services.notifier.requests import Closing, Moment, Unmasking
+from services.notifier.duty import duty_routes
+from services.notifier.orders import order_routes
 from shared.events import CaseStatus
 from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of

@@ -23,11 +23,11 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services.notifier import alert_store
-from services.notifier.alert_store import Alert
-from services.notifier.channels.limits import Channel
-from services.notifier.channels.wires import wires_of
-from services.notifier.delivery import Courier
+from services.notifier.alerting import alert_store
+from services.notifier.alerting.alert_store import Alert
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.channels.wires import wires_of
+from services.notifier.alerting.delivery import Courier
 from services.notifier.metrics import Metrics
 from shared.outbox import new_id
 from shared.postgres import Pool, open_pool

@@ -25,8 +25,8 @@ from rich.table import Table
 
 from deploy.local import postgres
 from deploy.local.config import HOST, ROOT, free_port
-from services.notifier.clock import Deadlines
-from services.notifier.verdicts import take_verdicts
+from services.notifier.cases.verdicts import take_verdicts
+from services.notifier.clock.clock import Deadlines
 from shared.postgres import Pool, open_pool
 from tests.parts import IDENTITY, KEY_BYTES, NOWHERE, DatabaseServer, database_server, officer_of
 from tests.service.notifier.builders import a_verdict, an_account

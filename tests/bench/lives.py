@@ -13,15 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.notifier import answering, approving, casework, decisions, handlers, ordering
-from services.notifier.casework_requests import Splitting
-from services.notifier.holding import OrderFacts
+from services.notifier.cases import casework, decisions
+from services.notifier.cases.casework_requests import Splitting
+from services.notifier.cases.requests import Closing, Ordering
+from services.notifier.cases.verdicts import take_verdicts
+from services.notifier.money import handlers
+from services.notifier.money.holding import OrderFacts
+from services.notifier.money.transfer import ReportFacts
 from services.notifier.office import Office
-from services.notifier.order import ENDING, FREEZING, HOLDING, STOPPING, Order, Standing, months_later
+from services.notifier.orders import answering, approving, ordering
+from services.notifier.orders.effect import months_later
+from services.notifier.orders.order import ENDING, FREEZING, HOLDING, STOPPING, Order, Standing
 from services.notifier.people_store import Officer
-from services.notifier.requests import Closing, Ordering
-from services.notifier.transfer import ReportFacts
-from services.notifier.verdicts import take_verdicts
 from shared.errors import Refusal
 from shared.events import (
     Checked,

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.config import HOST, free_port
-from services.notifier import alert_store
-from services.notifier.alert_store import Alert
+from services.notifier.alerting import alert_store
+from services.notifier.alerting.alert_store import Alert
 from shared.access import fingerprint
 from shared.outbox import new_id
 from shared.postgres import Pool, open_pool

@@ -20,10 +20,12 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from services.notifier import escalation, people_store, verifying
+from services.notifier import people_store
+from services.notifier.clock import escalation
+from services.notifier.money import verifying
+from services.notifier.money.verifying import Verified
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
-from services.notifier.verifying import Verified
 from shared.access import fingerprint
 from shared.postgres import TRANSIENT, Pool, open_pool
 from tests.bench.lives import KINDS, Life

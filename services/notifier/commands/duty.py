@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.notifier import duties, duty, duty_store
-from services.notifier.duty import Shift
-from services.notifier.duty_requests import UnitDuty
-from services.notifier.timeline import BEIJING
+from services.notifier.cases.timeline import BEIJING
+from services.notifier.duty import duties, duty, duty_store
+from services.notifier.duty.duty import Shift
+from services.notifier.duty.duty_requests import UnitDuty
 from shared.command import connected, run
 from shared.postgres import RawConnection
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.notifier import statement, statement_store, verifying
-from services.notifier.statement import By, Line, Period
-from services.notifier.verifying import Difference, Verified
+from services.notifier.money import statement, statement_store, verifying
+from services.notifier.money.statement import By, Line, Period
+from services.notifier.money.verifying import Difference, Verified
 from shared.command import connected, run
 
 commands = typer.Typer(help="The ledger: what each yuan turned out to be.", no_args_is_help=True)

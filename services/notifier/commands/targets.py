@@ -8,12 +8,12 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
-from services.notifier import target_store, targets
-from services.notifier.channels.limits import Channel
-from services.notifier.channels.outcome import Dead, Delivered, Outcome, Retry
-from services.notifier.channels.sending import refuse_wrong
-from services.notifier.channels.wires import ChannelSettings, wires_of
-from services.notifier.target_store import Owner
+from services.notifier.alerting import target_store, targets
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.channels.outcome import Dead, Delivered, Outcome, Retry
+from services.notifier.alerting.channels.sending import refuse_wrong
+from services.notifier.alerting.channels.wires import ChannelSettings, wires_of
+from services.notifier.alerting.target_store import Owner
 from shared.command import connected, run
 from shared.privacy import Seal
 from shared.settings import Keys, read_keys

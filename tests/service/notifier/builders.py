@@ -12,10 +12,11 @@ from uuid import UUID
 
 import asyncpg
 
-from services.notifier import answering, handlers
-from services.notifier.clock import Deadlines
+from services.notifier.cases.verdicts import Taken, take_verdicts
+from services.notifier.clock.clock import Deadlines
+from services.notifier.money import handlers
 from services.notifier.office import Office
-from services.notifier.verdicts import Taken, take_verdicts
+from services.notifier.orders import answering
 from shared.events import (
     AccountType,
     Advice,

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from services.notifier import escalation
-from services.notifier.escalation import Fired
+from services.notifier.clock import escalation
+from services.notifier.clock.escalation import Fired
+from services.notifier.clock.watch import Watch
 from services.notifier.metrics import Metrics
-from services.notifier.watch import Watch
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from tests.service.notifier.builders import a_verdict, an_account, now, office, take

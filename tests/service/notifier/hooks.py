@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from services.notifier import delivery_store, reference, targets
-from services.notifier.channels.limits import Channel
-from services.notifier.channels.wires import ChannelSettings, wires_of
-from services.notifier.delivery import Courier
-from services.notifier.lane import Pace
+from services.notifier import reference
+from services.notifier.alerting import delivery_store, targets
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.channels.wires import ChannelSettings, wires_of
+from services.notifier.alerting.delivery import Courier
+from services.notifier.alerting.lane import Pace
+from services.notifier.alerting.target_store import Owner
 from services.notifier.metrics import Metrics
-from services.notifier.target_store import Owner
 from shared.postgres import Pool
 from tests.fakes.receiver import HOST, Receiver
 from tests.parts import IDENTITY, TOKENS

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.notifier import duty_store
-from services.notifier.duty import Shift
+from services.notifier.duty import duty_store
+from services.notifier.duty.duty import Shift
 from shared.outbox import new_id
 from shared.postgres import Pool
 from tests.parts import IDENTITY

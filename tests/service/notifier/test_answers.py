@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import answering
-from services.notifier.answering import UnknownOrderError
+from services.notifier.orders import answering
+from services.notifier.orders.answering import UnknownOrderError
 from shared.events import CaseChanged, OrderChanged, OrderStatus
 from shared.outbox import new_id
 from tests.parts import Door

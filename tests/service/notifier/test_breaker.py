@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from services.notifier import delivery_store
-from services.notifier.channels.limits import PUBLISHED, Channel
-from services.notifier.lane import Pace
+from services.notifier.alerting import delivery_store
+from services.notifier.alerting.channels.limits import PUBLISHED, Channel
+from services.notifier.alerting.lane import Pace
 from services.notifier.metrics import Metrics
 from shared.postgres import Pool
 from tests.fakes.receiver import Fault, json_said, receiving

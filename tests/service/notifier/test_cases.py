@@ -1,7 +1,7 @@
 """A case per payee account: what opens one, what joins it, what a repetition does."""
 
-from services.notifier.clock import Deadlines
-from services.notifier.verdicts import take_verdicts
+from services.notifier.cases.verdicts import take_verdicts
+from services.notifier.clock.clock import Deadlines
 from shared.events import CaseChanged, CaseStatus, Level, ReportsCounted
 from shared.postgres import Pool
 from tests.parts import IDENTITY, Door

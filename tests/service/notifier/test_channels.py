@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.notifier.channels.limits import Channel
-from services.notifier.channels.message import ALERT, Message
-from services.notifier.channels.outcome import Cause, Dead, Delivered, Outcome, Retry
-from services.notifier.channels.sending import send
-from services.notifier.channels.wires import wires_of
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.channels.message import ALERT, Message
+from services.notifier.alerting.channels.outcome import Cause, Dead, Delivered, Outcome, Retry
+from services.notifier.alerting.channels.sending import send
+from services.notifier.alerting.channels.wires import wires_of
 from shared.outbox import new_id
 from tests.fakes.mail_server import mail_server
 from tests.fakes.receiver import Answer, Fault, Said, json_said, receiving

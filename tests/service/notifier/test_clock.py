@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import escalation
-from services.notifier.clock import Stage, Urgency
+from services.notifier.clock import escalation
+from services.notifier.clock.clock import Stage, Urgency
+from services.notifier.clock.watch import HouseRules
 from services.notifier.metrics import Metrics
-from services.notifier.watch import HouseRules
 from shared.events import CaseChanged, OrderChanged
 from shared.outbox import Outgoing
 from shared.postgres import Pool, open_pool

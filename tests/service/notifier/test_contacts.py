@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from services.notifier import alert, alert_store, store
-from services.notifier.alert_store import Alert
+from services.notifier.alerting import alert, alert_store
+from services.notifier.alerting.alert_store import Alert
+from services.notifier.cases import store
 from shared.outbox import new_id
 from shared.postgres import Pool
 from tests.parts import Door

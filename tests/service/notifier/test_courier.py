@@ -2,9 +2,9 @@
 
 import asyncio
 
-from services.notifier import delivery_store
-from services.notifier.channels.limits import PUBLISHED
-from services.notifier.lane import Pace
+from services.notifier.alerting import delivery_store
+from services.notifier.alerting.channels.limits import PUBLISHED
+from services.notifier.alerting.lane import Pace
 from shared.postgres import Pool
 from tests.fakes.receiver import receiving
 from tests.service.notifier.builders import a_verdict, an_account, take

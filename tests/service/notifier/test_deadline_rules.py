@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from deploy.local.config import REFERENCE
-from services.notifier import clock_store, reference
-from services.notifier.clock import Stage, Urgency
-from services.notifier.verdicts import take_verdicts
+from services.notifier import reference
+from services.notifier.cases.verdicts import take_verdicts
+from services.notifier.clock import clock_store
+from services.notifier.clock.clock import Stage, Urgency
 from shared.postgres import Pool
 from tests.parts import IDENTITY
 from tests.service.notifier.builders import a_verdict, an_account, connected, now

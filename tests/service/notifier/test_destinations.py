@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.notifier.channels.destination import CheckedBackend
-from services.notifier.channels.outcome import Cause, Retry
-from services.notifier.channels.posting import Reply, post
-from services.notifier.channels.wires import wires_of
+from services.notifier.alerting.channels.destination import CheckedBackend
+from services.notifier.alerting.channels.outcome import Cause, Retry
+from services.notifier.alerting.channels.posting import Reply, post
+from services.notifier.alerting.channels.wires import wires_of
 from tests.fakes.receiver import HOST, receiving
 from tests.service.notifier.hooks import settings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier import handlers
+from services.notifier.money import handlers
 from shared.events import DispositionCounted, DispositionOutcome, Level
 from shared.outbox import new_id
 from shared.postgres import Pool

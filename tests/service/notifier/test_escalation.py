@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import pushing
+from services.notifier.orders import pushing
 from shared.events import DispositionOutcome
 from shared.postgres import Pool
 from tests.parts import Door

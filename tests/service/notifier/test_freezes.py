@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.notifier.order import months_later
+from services.notifier.orders.effect import months_later
 from shared.events import OrderChanged
 from tests.parts import Door
 from tests.service.notifier.builders import a_success, hear, now, said

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.notifier import answering
+from services.notifier.orders import answering
 from shared.events import DispositionOutcome
 from shared.privacy import mask_number
 from tests.parts import Door

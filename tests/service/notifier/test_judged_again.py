@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.handlers import count_dispositions
+from services.notifier.money.handlers import count_dispositions
 from shared.events import (
     CaseChanged,
     CaseStatus,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier import alert_store
+from services.notifier.alerting import alert_store
 from shared.events import DispositionCounted, DispositionOutcome, Level
 from shared.postgres import Pool, RawConnection, open_pool
 from tests.service.notifier.builders import (

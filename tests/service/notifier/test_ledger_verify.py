@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import main
-from services.notifier import verifying
-from services.notifier.verifying import Verified
+from services.notifier.money import verifying
+from services.notifier.money.verifying import Verified
 from shared.events import Level
 from shared.outbox import new_id
 from shared.postgres import Pool

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from services.notifier import link
-from services.notifier.link import GOOD_FOR
+from services.notifier.duty import link
+from services.notifier.duty.link import GOOD_FOR
 from shared.events import CaseChanged
 from shared.outbox import new_id
 from shared.postgres import Pool

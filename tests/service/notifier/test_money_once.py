@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import money_store, store, verifying, visits
-from services.notifier.case import Entry
+from services.notifier.cases import store
+from services.notifier.cases.case import Entry
+from services.notifier.money import money_store, verifying, visits
 from shared.events import DispositionOutcome, Level, VerdictReached
 from tests.parts import Door
 from tests.service.notifier.builders import (

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import ordering, store
+from services.notifier.cases import store
+from services.notifier.orders import ordering
 from tests.parts import Door
 from tests.service.notifier.builders import (
     a_failure,

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import delivery_store, link
-from services.notifier.channels.limits import Channel, limits_of
+from services.notifier.alerting import delivery_store
+from services.notifier.alerting.channels.limits import Channel, limits_of
+from services.notifier.duty import link
 from shared.postgres import Pool
 from tests.fakes.mail_server import mail_server
 from tests.fakes.receiver import Said, json_said, receiving

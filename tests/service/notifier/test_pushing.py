@@ -8,9 +8,11 @@ from uuid import UUID
 from standardwebhooks.webhooks import Webhook
 
 from services.intake import handlers as banks_side
-from services.notifier import order_store, pushing, store, targets
-from services.notifier.channels.limits import Channel
-from services.notifier.target_store import Owner
+from services.notifier.alerting import targets
+from services.notifier.alerting.channels.limits import Channel
+from services.notifier.alerting.target_store import Owner
+from services.notifier.cases import store
+from services.notifier.orders import order_store, pushing
 from shared.events import AccountType, FeedbackReceived, OrderChanged
 from shared.outbox import new_id
 from tests.fakes.receiver import receiving

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier import alert_store, answering, ordering
+from services.notifier.alerting import alert_store
+from services.notifier.cases.requests import Ordering
+from services.notifier.cases.store import OpenedMeanwhileError
+from services.notifier.cases.verdicts import Taken
+from services.notifier.orders import answering, ordering
 from services.notifier.people_store import Officer
-from services.notifier.requests import Ordering
-from services.notifier.store import OpenedMeanwhileError
-from services.notifier.verdicts import Taken
 from shared.access import fingerprint
 from shared.errors import Refusal
 from shared.events import DispositionCounted, OrderKind, VerdictReached

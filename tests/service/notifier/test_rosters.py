@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli import main
-from services.notifier import duties, duty_store
-from services.notifier.duty import Shift
-from services.notifier.timeline import BEIJING
+from services.notifier.cases.timeline import BEIJING
+from services.notifier.duty import duties, duty_store
+from services.notifier.duty.duty import Shift
 from shared.postgres import Pool
 from tests.service.notifier.builders import connected, now
 from tests.service.notifier.reach import CUIZHU_OFFICER, LUOHU_APPROVER, add_officer, on_duty

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.config import REFERENCE
-from services.notifier import alert_store, inbox_store, reference
+from services.notifier import reference
+from services.notifier.alerting import alert_store
+from services.notifier.cases import inbox_store
 from shared.postgres import Pool
 from tests.parts import Door
 from tests.service.notifier.builders import a_verdict, connected, take

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import main
-from services.notifier import statement_store
-from services.notifier.statement import By, Line, period
-from services.notifier.timeline import BEIJING
+from services.notifier.cases.timeline import BEIJING
+from services.notifier.money import statement_store
+from services.notifier.money.statement import By, Line, period
 from shared.outbox import new_id
 from shared.postgres import Pool
 

@@ -2,7 +2,7 @@
 
 import re
 
-from services.notifier.channels.limits import Channel
+from services.notifier.alerting.channels.limits import Channel
 from shared.postgres import Pool
 from tests.fakes.receiver import Receiver, json_said, receiving
 from tests.parts import notifier_door

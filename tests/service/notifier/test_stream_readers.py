@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from services.notifier.reader import Counts, Reader
-from services.notifier.stream import AlertStream, Pace
+from services.notifier.alerting.reader import Counts, Reader
+from services.notifier.alerting.stream import AlertStream, Pace
 from shared.access import fingerprint
 from shared.postgres import Pool
 from tests.parts import DatabaseServer, Door, notifier_door, officer_token

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.notifier.holding import FREEZES, STOPS, OrderFacts
-from services.notifier.transfer import ReportFacts
+from services.notifier.money.holding import FREEZES, STOPS, OrderFacts
+from services.notifier.money.transfer import ReportFacts
 from shared.events import DispositionOutcome, OrderKind
 
 Coin = tuple[int, int]

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.notifier.case import Case
-from services.notifier.order import Order, Standing
+from services.notifier.cases.case import Case
+from services.notifier.orders.order import Order, Standing
 from shared.events import CaseStatus, FeedbackReceived, FeedbackResult, OrderKind
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from services.notifier import order
-from services.notifier.order import Asked, Order, Standing
+from services.notifier.orders import effect, legality
+from services.notifier.orders.legality import Asked
+from services.notifier.orders.order import Order, Standing
 from shared.errors import Refusal
 from shared.events import CaseStatus, Checked, Failure, FeedbackResult, Finding, OrderKind
 from tests.unit.notifier.facts import NOON, a_case, an_order, feedback
@@ -45,12 +46,12 @@ class Played:
         long = (months or 6) > 6
         lawful = self.model.lawful(kind.value, case, fen, corrected=wrong is not None)
         lawful &= not freezes or (months or 6) <= (12 if major else 6)
-        mine = allowed_by_law(lambda: order.refuse_unlawful(asked, about, self.orders, self.model.now))
+        mine = allowed_by_law(lambda: legality.refuse_unlawful(asked, about, self.orders, self.model.now))
         assert (mine is not None) == lawful
         tried[kind.value if mine else f"{kind.value} refused"] += 1
         if mine is None:
             return
-        level = order.approval_level(asked, 90)
+        level = legality.approval_level(asked, 90)
         must = (CITY if long else COUNTY) if freezes else COUNTY if kind is OrderKind.RETURN_FUNDS else None
         assert level == (must if must or kind.value in FREES or fen <= 90 else 6)
         given = an_order(
@@ -81,7 +82,7 @@ class Played:
         by = before.ordered_by if own and before.ordered_by else uuid4()
         if not yes:
             allowed = own or level <= (before.approval_level or 6)
-            self._step("reject", before, allowed, lambda: order.rejected(before, by, "approver", level))
+            self._step("reject", before, allowed, lambda: legality.rejected(before, by, "approver", level))
             if allowed:
                 paper.state = "fell"
             return
@@ -91,9 +92,9 @@ class Played:
         )
 
         def approve() -> Order:
-            after = order.approved(before, by, "approver", level, self.model.now)
-            order.refuse_unlawful(
-                order.asked_again(before, self.orders), self.cases[paper.case], others, self.model.now
+            after = legality.approved(before, by, "approver", level, self.model.now)
+            legality.refuse_unlawful(
+                legality.asked_again(before, self.orders), self.cases[paper.case], others, self.model.now
             )
             return after
 
@@ -120,8 +121,8 @@ class Played:
             )
             answer = feedback(before, FeedbackResult.FAILURE, received_at=self.model.now, **facts)
             paper.state, paper.mismatch = "fell", how == "mismatch"
-        after = order.answered(before, answer)
-        changed = {one.id: one for one in [after, *order.ended_by(after, self.orders)]}
+        after = effect.answered(before, answer)
+        changed = {one.id: one for one in [after, *effect.ended_by(after, self.orders)]}
         self.orders = [changed.get(one.id, one) for one in self.orders]
 
     def decide_case(self, case: int, finding: Finding | None) -> None:

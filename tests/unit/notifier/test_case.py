@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.notifier import case
-from services.notifier.case import Alerting, Placement
-from services.notifier.clock import Deadlines
+from services.notifier.cases import case
+from services.notifier.cases.case import Alerting, Placement
+from services.notifier.clock.clock import Deadlines
 from shared.errors import Refusal
 from shared.events import CaseStatus, Finding
 from tests.parts import TOKENS

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.channels.destination import CheckedBackend, DestinationRefusedError, is_public
-from services.notifier.channels.limits import AHEAD, PUBLISHED, Channel
-from services.notifier.channels.mail import server
-from services.notifier.channels.message import ALERT
-from services.notifier.channels.outcome import Cause, Dead, Delivered, Outcome, Retry, outcome_of, wait_of
-from services.notifier.channels.smpp import centre_of
-from services.notifier.channels.wires import ChannelSettings
-from services.notifier.delivery_store import Due, Health, Settlement
-from services.notifier.lane import LOW, PACE, Lane, Tried, health, settlement
-from services.notifier.targets import refuse_wrong, shown
+from services.notifier.alerting.channels.destination import CheckedBackend, DestinationRefusedError, is_public
+from services.notifier.alerting.channels.limits import AHEAD, PUBLISHED, Channel
+from services.notifier.alerting.channels.mail import server
+from services.notifier.alerting.channels.message import ALERT
+from services.notifier.alerting.channels.outcome import Cause, Dead, Delivered, Outcome, Retry, outcome_of, wait_of
+from services.notifier.alerting.channels.smpp import centre_of
+from services.notifier.alerting.channels.wires import ChannelSettings
+from services.notifier.alerting.delivery_store import Due, Health, Settlement
+from services.notifier.alerting.lane import LOW, PACE, Lane, Tried, health, settlement
+from services.notifier.alerting.targets import refuse_wrong, shown
 from shared.outbox import new_id
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

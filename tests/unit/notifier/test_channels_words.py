@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.channels.message import ALERT, KINDS, TEST, Message, headline, line
-from services.notifier.channels.words import html, markdown, short, subject, text
+from services.notifier.alerting.channels.message import ALERT, KINDS, TEST, Message, headline, line
+from services.notifier.alerting.channels.words import html, markdown, short, subject, text
 from shared.outbox import new_id
 
 LINK = "https://lanjie.example/a/" + "x" * 52

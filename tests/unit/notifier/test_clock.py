@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.clock import LONGEST_WAIT, STOP_LASTS, Deadlines, Stage, Urgency, wait_after
+from services.notifier.clock.clock import LONGEST_WAIT, STOP_LASTS, Deadlines, Stage, Urgency, wait_after
 
 PARENTS = {"SZ": None, "SZ-LH": "SZ", "SZ-LH-CZ": "SZ-LH"}
 

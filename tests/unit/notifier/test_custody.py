@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.notifier import custody
-from services.notifier.case import Case
-from services.notifier.custody import Part
+from services.notifier.cases import custody
+from services.notifier.cases.case import Case
+from services.notifier.cases.custody import Part
 from shared.errors import Refusal
 from shared.events import CaseStatus, Finding
 from tests.unit.notifier.facts import NOON, OFFICER, a_case

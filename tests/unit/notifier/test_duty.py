@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.duty import Gap, Shift, gaps, next_change, on_duty, overlaps, read_roster, rotation
+from services.notifier.duty.duty import Gap, Shift, gaps, next_change, on_duty, overlaps, read_roster, rotation
 
 START = datetime(2026, 12, 1, 0, tzinfo=UTC)
 

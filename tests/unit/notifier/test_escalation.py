@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from services.notifier.case import Case
-from services.notifier.clock import Deadline, Deadlines, Due, Stage, Urgency
-from services.notifier.order import EndedWhy, Order, Standing
-from services.notifier.overdue import Follows, Rung, Situation, follows, overtaken
+from services.notifier.cases.case import Case
+from services.notifier.clock.clock import Deadline, Deadlines, Due, Stage, Urgency
+from services.notifier.clock.overdue import Follows, Rung, Situation, follows, overtaken
+from services.notifier.orders.order import EndedWhy, Order, Standing
 from shared.events import CaseStatus, OrderKind
 from tests.unit.notifier.facts import NOON, a_case, an_order, executed
 

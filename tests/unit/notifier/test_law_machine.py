@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.notifier import order
-from services.notifier.order import Standing
+from services.notifier.orders import effect, holds, order
+from services.notifier.orders.order import Standing
 from shared.events import Finding, OrderKind
 from tests.unit.notifier.law_model import STOPS
 from tests.unit.notifier.law_played import CITY, Played, tried
@@ -43,7 +43,7 @@ class Law(Played, RuleBasedStateMachine):
         tried["time passes"] += 1
         self.model.now += timedelta(hours=hours)
         if marked:
-            self.orders = [order.expired(one) if self._ran_out(one) else one for one in self.orders]
+            self.orders = [effect.expired(one) if self._ran_out(one) else one for one in self.orders]
 
     @rule(
         kind=some.sampled_from(list(OrderKind)),
@@ -104,9 +104,9 @@ class Law(Played, RuleBasedStateMachine):
     @invariant()
     def the_account_stands_as_the_model_says(self) -> None:
         for number, case in enumerate(self.cases):
-            mine = order.account_of([one for one in self.orders if one.case_id == case.id], self.model.now)
+            mine = holds.account_of([one for one in self.orders if one.case_id == case.id], self.model.now)
             assert mine.hold.value == self.model.held(number)
-        assert order.account_of(self.orders, self.model.now).hold.value == self.model.held()
+        assert holds.account_of(self.orders, self.model.now).hold.value == self.model.held()
 
     @invariant()
     def no_account_is_stopped_more_than_twice(self) -> None:
@@ -143,7 +143,7 @@ class Law(Played, RuleBasedStateMachine):
     def no_more_is_returned_than_was_frozen(self) -> None:
         for first in (one for one in self.orders if one.kind is OrderKind.FREEZE):
             chain = {
-                one.id for one in self.orders if first.id in {up.id for up in order.freeze_chain(one, self.orders)}
+                one.id for one in self.orders if first.id in {up.id for up in holds.freeze_chain(one, self.orders)}
             }
             given_back = [one for one in self.orders if one.kind is OrderKind.RETURN_FUNDS and one.acts_on in chain]
             assert sum(one.returned_fen or 0 for one in given_back) <= (first.frozen_fen or 0)

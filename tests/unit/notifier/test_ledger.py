@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.notifier.holding import OrderFacts, stop_holds
-from services.notifier.ledger import Account, Book, Entry, Kind, due, entries
-from services.notifier.transfer import ReportFacts, transfers
+from services.notifier.money.holding import OrderFacts, stop_holds
+from services.notifier.money.ledger import Account, Book, Entry, Kind, due, entries
+from services.notifier.money.transfer import ReportFacts, transfers
 from shared.events import DispositionOutcome, OrderKind
 
 CASE = uuid4()

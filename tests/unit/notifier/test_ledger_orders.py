@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from services.notifier.holding import OrderFacts
-from services.notifier.ledger import Kind, due
-from services.notifier.transfer import ReportFacts, transfers
+from services.notifier.money.holding import OrderFacts
+from services.notifier.money.ledger import Kind, due
+from services.notifier.money.transfer import ReportFacts, transfers
 from shared.events import DispositionOutcome, OrderKind
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from services.notifier.holding import FREEZES, STOPS, OrderFacts
-from services.notifier.ledger import Account, Book, Kind, due, entries
-from services.notifier.transfer import ReportFacts
+from services.notifier.money.holding import FREEZES, STOPS, OrderFacts
+from services.notifier.money.ledger import Account, Book, Kind, due, entries
+from services.notifier.money.transfer import ReportFacts
 from shared.events import DispositionOutcome, OrderKind
 from tests.unit.notifier.coins import Model
 

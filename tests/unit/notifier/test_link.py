@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier import link, link_page
-from services.notifier.link import GOOD_FOR, Unusable
-from services.notifier.link_page import Standing
+from services.notifier.duty import link, link_page
+from services.notifier.duty.link import GOOD_FOR, Unusable
+from services.notifier.duty.link_page import Standing
 from shared.privacy import Tokens
 
 TOKENS = Tokens(bytes(range(32)))

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.holding import OrderFacts
-from services.notifier.ledger import Account, Book, Entry, Kind, entries
-from services.notifier.transfer import ReportFacts
+from services.notifier.money.holding import OrderFacts
+from services.notifier.money.ledger import Account, Book, Entry, Kind, entries
+from services.notifier.money.transfer import ReportFacts
 from shared.events import DispositionOutcome, OrderKind
 
 CASE = uuid4()

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier import onward, tracing
-from services.notifier.onward import Moved
-from services.notifier.order import Hold, Standing
-from services.notifier.tracing import AccountNode, Start, Traced
+from services.notifier.orders import onward, tracing
+from services.notifier.orders.holds import Hold
+from services.notifier.orders.onward import Moved
+from services.notifier.orders.order import Standing
+from services.notifier.orders.tracing import AccountNode, Start, Traced
 from shared.events import AccountType, OrderChanged, OrderKind, OrderStatus
 from shared.privacy import SealBrokenError
 from tests.parts import IDENTITY, TOKENS

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from services.notifier import order
-from services.notifier.case import Case
-from services.notifier.law import LAWS, Rule
-from services.notifier.order import TRANSITIONS, Asked, EndedWhy, Hold, Order, Standing
+from services.notifier.cases.case import Case
+from services.notifier.orders import legality
+from services.notifier.orders.holds import TRANSITIONS, Hold
+from services.notifier.orders.law import LAWS, Rule
+from services.notifier.orders.legality import Asked
+from services.notifier.orders.order import EndedWhy, Order, Standing
 from shared.errors import Refusal
 from shared.events import CaseStatus, Checked, Failure, Finding, OrderKind
 from tests.unit.notifier.facts import NOON, a_case, an_order, executed
@@ -31,7 +33,7 @@ def rule_of(kind: OrderKind | Asked, *orders: Order, now: Any = NOON, **case: An
     """The rule that an order would break."""
     what = kind if isinstance(kind, Asked) else asked(kind)
     try:
-        order.refuse_unlawful(what, replace(CASE, **case), orders, now)
+        legality.refuse_unlawful(what, replace(CASE, **case), orders, now)
     except Refusal as refused:
         return refused.extensions["rule"]
     return None
@@ -82,7 +84,7 @@ def test_a_third_stop_of_an_account_is_refused(kind: OrderKind, orders: tuple[Or
 def test_a_stop_that_a_second_officer_has_yet_to_approve_counts_and_one_turned_down_does_not() -> None:
     proposed = an_order(CASE, kind=OrderKind.EXTEND_STOP, status=Standing.PROPOSED)
     assert rule_of(OrderKind.STOP, executed(CASE), proposed) == "stopped-twice"
-    assert rule_of(OrderKind.STOP, executed(CASE), order.turned_down(proposed)) is None
+    assert rule_of(OrderKind.STOP, executed(CASE), legality.turned_down(proposed)) is None
 
 
 @pytest.mark.parametrize("kind", [OrderKind.STOP, OrderKind.EXTEND_STOP])
@@ -108,7 +110,7 @@ def test_what_is_held_can_be_freed_whatever_became_of_the_case(state: dict[str, 
 def test_an_account_takes_one_order_of_a_kind_at_a_time(kind: OrderKind, case: Case, status: Standing) -> None:
     waiting = an_order(case, kind=kind, status=status)
     with pytest.raises(Refusal) as refused:
-        order.refuse_unlawful(asked(kind), CASE, [executed(CASE), waiting], NOON)
+        legality.refuse_unlawful(asked(kind), CASE, [executed(CASE), waiting], NOON)
     assert refused.value.status is LAWS[Rule.ONE_AT_A_TIME].status
     assert refused.value.extensions == {"rule": "one-at-a-time", "existing_id": str(waiting.id)}
 

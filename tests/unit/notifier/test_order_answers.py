@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.notifier import order
-from services.notifier.law import LAWS, Rule
-from services.notifier.order import Asked, EndedWhy, Order, Standing, Transfer, months_later
+from services.notifier.orders import effect, holds, legality
+from services.notifier.orders.effect import months_later
+from services.notifier.orders.law import LAWS, Rule
+from services.notifier.orders.legality import Asked, Transfer
+from services.notifier.orders.order import EndedWhy, Order, Standing
 from shared.errors import Refusal
 from shared.events import Checked, Failure, FeedbackResult, OrderKind
 from tests.unit.notifier.facts import NOON, OFFICER, a_case, an_order, executed, feedback
@@ -20,14 +22,14 @@ FREEZE = executed(CASE, kind=OrderKind.FREEZE, expires_at=NOON + timedelta(days=
 
 def test_a_stop_is_for_what_was_not_averted() -> None:
     transfers = [Transfer(uuid4(), 100, 30), Transfer(uuid4(), 50, 50), Transfer(uuid4(), 7, 0)]
-    assert order.stop_amount(transfers) == 77
-    assert order.stop_amount([]) == 0
+    assert legality.stop_amount(transfers) == 77
+    assert legality.stop_amount([]) == 0
 
 
 def test_a_success_executes_a_stop_for_48_hours_from_the_banks_moment() -> None:
     before, stopped_at = an_order(CASE), NOON + timedelta(minutes=2)
     answer = feedback(before, stopped_fen=800, balance_before_fen=900, executed_at=stopped_at)
-    assert order.answered(before, answer) == replace(
+    assert effect.answered(before, answer) == replace(
         before,
         version=2,
         status=Standing.EXECUTED,
@@ -43,20 +45,20 @@ def test_a_success_executes_a_stop_for_48_hours_from_the_banks_moment() -> None:
 def test_a_bank_that_stopped_first_holds_from_then_whatever_moment_it_names() -> None:
     first = NOON - timedelta(hours=5)
     before = an_order(CASE, bank_stopped_at=first)
-    assert order.answered(before, feedback(before, executed_at=NOON)).expires_at == first + timedelta(hours=48)
+    assert effect.answered(before, feedback(before, executed_at=NOON)).expires_at == first + timedelta(hours=48)
 
 
 def test_the_banks_own_end_counts_where_it_is_earlier() -> None:
     before, early = an_order(CASE), NOON + timedelta(hours=24)
-    assert order.answered(before, feedback(before, executed_at=NOON, expires_at=early)).expires_at == early
+    assert effect.answered(before, feedback(before, executed_at=NOON, expires_at=early)).expires_at == early
     late = feedback(before, executed_at=NOON, expires_at=NOON + timedelta(hours=49))
-    assert order.answered(before, late).expires_at == NOON + timedelta(hours=48)
+    assert effect.answered(before, late).expires_at == NOON + timedelta(hours=48)
 
 
 @pytest.mark.parametrize(("months", "until"), [(None, (2027, 5, 22)), (12, (2027, 11, 22))])
 def test_a_freeze_lasts_its_months(months: int | None, until: tuple[int, int, int]) -> None:
     before = an_order(CASE, kind=OrderKind.FREEZE, term_months=months)
-    assert order.answered(before, feedback(before, executed_at=NOON)).expires_at == datetime(*until, 12, tzinfo=UTC)
+    assert effect.answered(before, feedback(before, executed_at=NOON)).expires_at == datetime(*until, 12, tzinfo=UTC)
 
 
 def test_months_later_than_the_end_of_a_long_month_end_with_a_short_one() -> None:
@@ -68,14 +70,14 @@ def test_months_later_than_the_end_of_a_long_month_end_with_a_short_one() -> Non
 def test_a_failure_fails_an_order_and_starts_no_48_hours() -> None:
     before = an_order(CASE)
     answer = feedback(before, FeedbackResult.FAILURE, failure=Failure.MISMATCH, mismatch=(Checked.NAME,))
-    after = order.answered(before, answer)
+    after = effect.answered(before, answer)
     assert (after.status, after.version, after.expires_at) == (Standing.FAILED, 2, None)
     assert (after.failure, after.mismatch) == (Failure.MISMATCH, (Checked.NAME,))
 
 
 def test_a_release_that_is_executed_runs_out_at_no_time() -> None:
     before = an_order(CASE, kind=OrderKind.RELEASE_STOP)
-    after = order.answered(before, feedback(before, executed_at=NOON))
+    after = effect.answered(before, feedback(before, executed_at=NOON))
     assert (after.status, after.executed_at, after.expires_at) == (Standing.EXECUTED, NOON, None)
 
 
@@ -101,19 +103,19 @@ def test_an_executed_order_ends_what_it_takes_over_or_frees(
     at = NOON + timedelta(hours=1)
     done = executed(CASE, kind=kind, executed_at=at)
     others = [executed(OTHER), executed(CASE, payee_token="further"), executed(CASE, expires_at=at)]
-    ended = order.ended_by(done, [STOP, EXTENDED, FREEZE, *others, done])
+    ended = effect.ended_by(done, [STOP, EXTENDED, FREEZE, *others, done])
     assert [one.id for one in ended] == [one.id for one in ends]
     assert {(one.ended_at, one.ended_why) for one in ended} == ({(at, why)} if ends else set())
-    assert order.ended_by(replace(done, status=Standing.FAILED), [STOP]) == []
+    assert effect.ended_by(replace(done, status=Standing.FAILED), [STOP]) == []
 
 
 def test_a_hold_that_ran_out_ended_with_its_term() -> None:
-    ended = order.expired(STOP)
+    ended = effect.expired(STOP)
     assert (ended.ended_at, ended.ended_why) == (STOP.expires_at, EndedWhy.EXPIRED)
 
 
 def left(*orders: Order) -> int:
-    return order.left_to_return(order.account_of(orders, NOON), orders)
+    return holds.left_to_return(holds.account_of(orders, NOON), orders)
 
 
 def a_return(of: Order, fen: int, **changes: object) -> Order:
@@ -152,7 +154,7 @@ def test_a_renewal_makes_no_money_anew_whichever_way_the_bank_counts(said: int) 
     ],
 )
 def test_who_must_approve_what(asked: Asked, level: int | None) -> None:
-    assert order.approval_level(asked, 1_000) == level
+    assert legality.approval_level(asked, 1_000) == level
 
 
 PROPOSED = an_order(CASE, status=Standing.PROPOSED, approval_level=2)
@@ -169,21 +171,21 @@ PROPOSED = an_order(CASE, status=Standing.PROPOSED, approval_level=2)
 )
 def test_an_approval_that_is_none(proposed: Order, by: object, role: str, level: int, rule: Rule) -> None:
     with pytest.raises(Refusal) as refused:
-        order.approved(proposed, by, role, level, NOON)  # type: ignore[arg-type]
+        legality.approved(proposed, by, role, level, NOON)  # type: ignore[arg-type]
     assert (refused.value.extensions["rule"], refused.value.status) == (rule.value, LAWS[rule].status)
 
 
 @pytest.mark.parametrize(("role", "level"), [("approver", 2), ("supervisor", 1)])
 def test_an_approval_sends_the_order(role: str, level: int) -> None:
     by = uuid4()
-    after = order.approved(PROPOSED, by, role, level, NOON)
+    after = legality.approved(PROPOSED, by, role, level, NOON)
     assert after == replace(PROPOSED, version=2, status=Standing.PENDING, approved_by=by, approved_at=NOON)
 
 
 def test_a_proposal_is_turned_down_by_who_could_approve_it_or_taken_back_by_its_own_officer() -> None:
-    assert order.rejected(PROPOSED, OFFICER, "officer", 3).status is Standing.REJECTED
-    assert order.rejected(PROPOSED, uuid4(), "approver", 2).status is Standing.REJECTED
+    assert legality.rejected(PROPOSED, OFFICER, "officer", 3).status is Standing.REJECTED
+    assert legality.rejected(PROPOSED, uuid4(), "approver", 2).status is Standing.REJECTED
     for standing, rule in ((Standing.PROPOSED, "approval-level"), (Standing.PENDING, "approve-what-is-proposed")):
         with pytest.raises(Refusal) as refused:
-            order.rejected(replace(PROPOSED, status=standing), uuid4(), "officer", 2)
+            legality.rejected(replace(PROPOSED, status=standing), uuid4(), "officer", 2)
         assert refused.value.extensions["rule"] == rule

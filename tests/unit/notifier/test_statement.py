@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.notifier import statement
-from services.notifier.statement import Line, period
+from services.notifier.money import statement
+from services.notifier.money.statement import Line, period
 
 
 def test_months_begin_and_end_at_midnight_in_beijing() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.tail import Frame, Tail, frame, subtrees
+from services.notifier.alerting.tail import Frame, Tail, frame, subtrees
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PATHS = ("/SZ/", "/SZ/SZ-LH/", "/SZ/SZ-LH/SZ-LH-CZ/", "/SZ/SZ-LHX/")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.notifier.channels.outcome import Cause, Dead, Delivered, Outcome, Retry, outcome_of
-from services.notifier.channels.webhook import refuse_useless
-from services.notifier.lane import PACE, Pace, wait_after
+from services.notifier.alerting.channels.outcome import Cause, Dead, Delivered, Outcome, Retry, outcome_of
+from services.notifier.alerting.channels.webhook import refuse_useless
+from services.notifier.alerting.lane import PACE, Pace, wait_after
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
 

@@ -1,0 +1,167 @@
+"""notifier's SQL for deadlines: one query a function, sets in, sets out. Whoever changes one holds its case's lock."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.notifier.cases.case import Case
+from services.notifier.cases.store import CASE_FIELDS, case_of
+from services.notifier.clock.clock import Deadline, Deadlines, Due, Stage, Urgency
+from services.notifier.clock.overdue import Rung
+from shared.outbox import new_id
+from shared.postgres import Connection, Pool
+
+
+async def start(connection: Connection, deadlines: Sequence[Deadline]) -> None:
+    """Start deadlines; one that runs already goes on as it is."""
+    await connection.execute(
+        """
+        insert into deadline (id, case_id, stage, subject, step, due_at)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::timestamptz[])
+        on conflict do nothing
+        """,
+        [new_id() for _ in deadlines],
+        [one.case_id for one in deadlines],
+        [one.stage.value for one in deadlines],
+        [one.subject for one in deadlines],
+        [one.step for one in deadlines],
+        [one.due_at for one in deadlines],
+    )
+
+
+async def meet(
+    connection: Connection, case_ids: Sequence[UUID], stages: Sequence[Stage], subjects: Sequence[UUID] | None = None
+) -> None:
+    """End the running deadlines of these stages, about these subjects where any are named: what was due is done."""
+    await connection.execute(
+        """
+        update deadline set state = 'met', ended_at = now()
+        where case_id = any($1::uuid[]) and state = 'running' and stage = any($2::text[])
+          and ($3::uuid[] is null or subject = any($3::uuid[]))
+        """,
+        list(case_ids),
+        [stage.value for stage in stages],
+        None if subjects is None else list(subjects),
+    )
+
+
+async def next_due(pool: Pool, but_not: Collection[UUID]) -> tuple[datetime, timedelta | None]:
+    """Return the database's time, and how long from then until something is due, of all cases but these."""
+    row = await pool.fetchrow(
+        """
+        select clock_timestamp() as at,
+               (select min(due_at) from deadline where state = 'running' and case_id <> all($1::uuid[])) as due_at
+        """,
+        list(but_not),
+    )
+    assert row is not None
+    return row["at"], None if row["due_at"] is None else row["due_at"] - row["at"]
+
+
+async def claim(connection: Connection, now: datetime, most: int, but_not: Collection[UUID]) -> list[Case]:
+    """Lock and return the cases of what has been due the longest. A case somebody is at work on is passed over.
+
+    They are locked in the order of their deadlines, and no lock is waited for; so nobody is blocked for it.
+    """
+    rows = await connection.fetch(
+        f"""
+        select {CASE_FIELDS}
+        from (
+            select case_id, due_at from deadline
+            where state = 'running' and due_at <= $1 and case_id <> all($3::uuid[]) order by due_at
+        ) due join fraud_case on fraud_case.id = due.case_id
+        order by due.due_at limit $2 for no key update of fraud_case skip locked
+        """,  # noqa: S608 - constant field list
+        now,
+        most,
+        list(but_not),
+    )
+    return list({row["id"]: case_of(row) for row in rows}.values())
+
+
+async def due_in(connection: Connection, case_ids: Sequence[UUID], now: datetime) -> list[Due]:
+    """Return what is due in cases the caller has locked, the longest due first."""
+    rows = await connection.fetch(
+        """
+        select id, case_id, stage, subject, step, due_at, greatest(due_at, started_at) as since from deadline
+        where case_id = any($1::uuid[]) and state = 'running' and due_at <= $2 order by due_at, id
+        """,
+        list(case_ids),
+        now,
+    )
+    return [
+        Due(
+            row["id"],
+            Deadline(row["case_id"], Stage(row["stage"]), row["due_at"], row["subject"], row["step"]),
+            row["since"],
+        )
+        for row in rows
+    ]
+
+
+async def end(connection: Connection, ended: Sequence[tuple[UUID, str]]) -> None:
+    """End deadlines of cases the caller has locked, each as met or as missed."""
+    await connection.execute(
+        """
+        update deadline d set state = u.state, ended_at = clock_timestamp()
+        from unnest($1::uuid[], $2::text[]) as u (id, state) where d.id = u.id and d.state = 'running'
+        """,
+        [deadline_id for deadline_id, _ in ended],
+        [state for _, state in ended],
+    )
+
+
+async def ways_up(connection: Connection, units: Collection[str]) -> dict[str, list[Rung]]:
+    """Return for each unit the way from it to the top of the tree, itself first, with the roles officers have there."""
+    rows = await connection.fetch(
+        """
+        select below.code as below, u.code, u.name, u.path, u.level,
+               array(select distinct role from officer where unit = u.code and revoked_at is null) as roles
+        from unit below join unit u on u.code = any(string_to_array(trim(both '/' from below.path), '/'))
+        where below.code = any($1::text[]) order by length(u.path) desc
+        """,
+        list(units),
+    )
+    ways: dict[str, list[Rung]] = {}
+    for row in rows:
+        rung = Rung(row["code"], row["name"], row["path"], row["level"], frozenset(row["roles"]))
+        ways.setdefault(row["below"], []).append(rung)
+    return ways
+
+
+async def to_be_stopped(connection: Connection, case_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the cases whose money was not all averted and that have no order but such as failed."""
+    rows = await connection.fetch(
+        """
+        select r.case_id
+        from report r left join disposition d on d.report_id = r.id and d.outcome = 'cancelled'
+        where r.case_id = any($1::uuid[])
+          and not exists (select from bank_order o
+                          where o.case_id = r.case_id and o.status not in ('failed', 'rejected'))
+        group by r.case_id having sum(r.amount_fen) > sum(coalesce(d.amount_fen, 0))
+        """,
+        list(case_ids),
+    )
+    return {row["case_id"] for row in rows}
+
+
+async def rules(pool: Pool) -> Deadlines:
+    """Return the rules of how long stages may take, and the tree they are looked up in."""
+    rows = await pool.fetch("select unit, urgency, stage, seconds from deadline_rule")
+    parents = await pool.fetch("select code, parent from unit")
+    return Deadlines(
+        {
+            (row["unit"], Urgency(row["urgency"]), Stage(row["stage"])): timedelta(seconds=row["seconds"])
+            for row in rows
+        },
+        {row["code"]: row["parent"] for row in parents},
+    )
+
+
+async def overdue(pool: Pool, seconds: float) -> int:
+    """Count the deadlines that came longer ago than so many seconds, and of which nothing has followed."""
+    found: int = await pool.fetchval(
+        "select count(*) from deadline where state = 'running' and due_at < now() - $1::float8 * interval '1 second'",
+        seconds,
+    )
+    return found

@@ -1,0 +1,96 @@
+"""The police's door, orders: parse, delegate, answer."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.notifier.cases.requests import Ordering, Rejecting
+from services.notifier.door import Door, DoorOf, decider, now
+from services.notifier.orders import approving, order_store, ordering
+from services.notifier.orders.order import Order, Standing
+from services.notifier.orders.order_views import OrderView, order_view
+from shared.errors import Refusal
+from shared.http import parse, read_body
+from shared.openapi import body_of, problems_of
+from shared.outbox import Outgoing
+
+BODIES: Final[tuple[type[Any], ...]] = (Ordering, Rejecting)
+"""The bodies these routes read for themselves."""
+
+
+def add(router: APIRouter, door_of: DoorOf) -> None:
+    """Add the routes."""
+
+    @router.post(
+        "/cases/{case_id}/orders",
+        status_code=201,
+        response_model=OrderView,
+        openapi_extra=body_of(Ordering),
+        responses=problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    )
+    async def post_order(request: Request, case_id: UUID) -> Response:
+        """Order a bank to stop, extend, freeze, renew, free or return; above a limit a second officer approves."""
+        door = door_of()
+        officer = await decider(door, request)
+        asked = parse(Ordering, await read_body(request, "application/json"))
+        with _counted(door):
+            given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
+        door.metrics.orders.labels(given.kind.value, given.bank).inc()
+        if given.status is Standing.PROPOSED:
+            door.stream.announce()
+        return await _shown(door, given, rows, 201)
+
+    @router.post(
+        "/orders/{order_id}/approve",
+        response_model=OrderView,
+        responses=problems_of(401, 403, 404, 409, 422, 503),
+    )
+    async def post_approve(request: Request, order_id: UUID) -> Response:
+        """Approve another officer's order: it goes to the bank. Twice is once."""
+        door = door_of()
+        officer = await decider(door, request)
+        with _counted(door):
+            after, rows = await approving.approve(door.office, officer, order_id, now())
+        if rows:
+            door.metrics.approvals.labels(after.kind.value, "approved").inc()
+        return await _shown(door, after, rows, 200)
+
+    @router.post(
+        "/orders/{order_id}/reject",
+        response_model=OrderView,
+        openapi_extra=body_of(Rejecting),
+        responses=problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    )
+    async def post_reject(request: Request, order_id: UUID) -> Response:
+        """Turn a proposed order down, or take one's own back."""
+        door = door_of()
+        officer = await decider(door, request)
+        asked = parse(Rejecting, await read_body(request, "application/json"))
+        with _counted(door):
+            after, rows = await approving.reject(door.office, officer, order_id, asked.reason, now())
+        door.metrics.approvals.labels(after.kind.value, "rejected").inc()
+        return await _shown(door, after, rows, 200)
+
+
+@contextmanager
+def _counted(door: Door) -> Iterator[None]:
+    """Count the step by its rule if one refuses it."""
+    try:
+        yield
+    except Refusal as refused:
+        if rule := refused.extensions.get("rule"):
+            door.metrics.unlawful.labels(rule).inc()
+        raise
+
+
+async def _shown(door: Door, order: Order, rows: Sequence[Outgoing], status: int) -> Response:
+    """Publish what was promised, and answer with the order as it is stored."""
+    door.relay.publish_soon(rows)
+    view = order_view(await order_store.shown_order(door.office.pool, order.id), door.office.identity)
+    location = {"Location": f"/v1/cases/{order.case_id}"}
+    return JSONResponse(view.model_dump(mode="json"), status, location)

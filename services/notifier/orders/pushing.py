@@ -1,0 +1,43 @@
+"""Orders pushed to banks, beside the pull: a word that there is one, and where to fetch it. Inside a transaction."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from services.notifier.cases.case import Case
+from services.notifier.orders import push_store
+from services.notifier.orders.order import Order
+from shared.outbox import new_id
+from shared.postgres import Connection
+
+ORDER_TYPE: Final = "lanjie.order.v1"
+PULL_FINDS_IT: Final = timedelta(milliseconds=300)
+"""The order reaches the banks' door by way of the broker; a bank that is told fetches it there."""
+
+
+async def push(connection: Connection, order: Order, about: Case, *, again: bool = False) -> None:
+    """Tell the bank's own systems of an order that was issued to it, or that it has not answered in time (`again`).
+
+    A bank without any pulls its orders, as it may in any case. Raises `ValueError` for an order that the bank is not
+    to know of: one that waits for a second officer, or was turned down.
+    """
+    await push_store.insert_pushes(
+        connection, new_id(), order.bank, about.id, ORDER_TYPE, facts(order, about, again=again), PULL_FINDS_IT
+    )
+
+
+def facts(order: Order, about: Case, *, again: bool) -> dict[str, Any]:
+    """Return what a bank is told of an order: no names, no numbers. Amounts in fen; `link` is at the banks' door."""
+    return {
+        "order_id": str(order.id),
+        "version": order.version,
+        "kind": order.kind.value,
+        "status": order.status.at_the_bank().value,
+        "bank": order.bank,
+        "case_id": str(about.id),
+        "scam_type": about.scam_type,
+        "emergency_level": order.emergency_level,
+        "amount_fen": order.amount_fen,
+        "ordered_at": order.ordered_at.isoformat(),
+        "again": again,
+        "link": f"/v1/orders/{order.id}",
+    }
