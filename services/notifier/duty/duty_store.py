@@ -123,12 +123,18 @@ async def path_of(connection: RawConnection | Pool, unit: str) -> str | None:
 
 
 async def end_running(connection: Connection, officer: UUID, now: datetime) -> Row | None:
-    """End an officer's running shift now. Return it as it was to be, or nothing where none runs."""
+    """End an officer's running shift now. Return it as it was to be, or nothing where none runs or it is handed over.
+
+    Whoever waited for the lock looks again, since the shift may have been handed over a moment later than its `now`.
+    """
+    await connection.execute(
+        "select from shift where officer = $1 and starts_at < $2 and ends_at > $2 for update", officer, now
+    )
     return await connection.fetchrow(
         """
         update shift s set ends_at = $2
-        from (select id, ends_at from shift where officer = $1 and starts_at < $2 and ends_at > $2 for update) old
-        where s.id = old.id
+        from (select id, ends_at from shift where officer = $1 and starts_at < $2 and ends_at > $2) old
+        where s.id = old.id and not exists (select from shift n where n.handed_over_from = s.id)
         returning s.id, s.unit, old.ends_at as until
         """,
         officer,

@@ -62,15 +62,18 @@ async def _take_turns(connection: Connection, names: set[str]) -> None:
 
 
 async def alike(connection: Connection, report_ids: Sequence[UUID]) -> list[UUID]:
-    """Return the reports that other branches made of the same payer, payee and amount, locked against each other.
+    """Return the reports of a payer, payee and amount that several branches reported, locked against each other.
 
     What is counted of one may depend on how the visit of another ended, so whoever counts them waits here.
     """
     rows = await connection.fetch(
         """
-        select o.id, o.alike from report r join report o on o.alike = r.alike and o.id <> r.id
-        where r.id = any($1::uuid[])
-          and exists (select from report b where b.alike = r.alike and b.branch <> r.branch)
+        with shared as materialized (
+            select alike from report
+            where alike in (select alike from report where id = any($1::uuid[]))
+            group by alike having min(branch) <> max(branch)
+        )
+        select r.id, r.alike from report r join shared using (alike)
         """,
         list(report_ids),
     )

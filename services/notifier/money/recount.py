@@ -60,7 +60,7 @@ def amounts(reports: Sequence[Row], alike: Iterable[Row], orders: Sequence[Row])
 def _transfers(reports: Iterable[Row]) -> list[Sent]:
     """Two branches that saw the same payer, payee and amount within ten minutes saw one transfer."""
     waiting = sorted({report["id"]: report for report in reports}.values(), key=lambda one: str(one["id"]))
-    waiting.sort(key=lambda one: one["observed_at"].timestamp() if one["observed_at"] else 0.0)
+    waiting.sort(key=lambda one: one["observed_at"].timestamp() if one["observed_at"] else 0)
     found = []
     while waiting:
         first, rest = waiting[0], []
