@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from tests.e2e.stack import Stack, alerts
-from tests.parts import a_key, a_report
+from tests.parts import DROP, a_key, a_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,13 @@ class World:
 
     async def report(self, account: str) -> dict[str, Any]:
         headers = self.stack.bank(**{"Idempotency-Key": a_key(), "Prefer": "wait=3"})
-        body = a_report(payee__account=account, branch_code="ICBC-SZ-FT-001", transfer__amount_fen=9_800_000)
+        body = a_report(
+            payee__account=account,
+            payer__account=account[::-1],  # a customer of no other test: each visit weighs on the next
+            payer__id_number=DROP,
+            branch_code="ICBC-SZ-FT-001",
+            transfer__amount_fen=9_800_000,
+        )
         answer = await self.client.post(f"{self.stack.info['intake']}/v1/reports", json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
