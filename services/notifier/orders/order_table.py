@@ -6,7 +6,7 @@ from services.notifier.orders.holds import TRANSITIONS, Hold
 from services.notifier.orders.law import LAWS, Rule
 from shared.events import OrderKind
 
-BEGIN: Final = "<!-- generated from services/notifier/orders/order.py and law.py: begin -->"
+BEGIN: Final = "<!-- generated from services/notifier/orders/holds.py and law.py: begin -->"
 END: Final = "<!-- generated: end -->"
 
 
