@@ -11,7 +11,7 @@ BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 T ?= tests
 
-.PHONY: help run stop test check bench bench-rules judgement train clean format lock contracts
+.PHONY: help run stop test check bench bench-police bench-rules judgement train clean format lock contracts
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
 
 bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
 	@exec $(BIN)/python -m tests.bench.run
+
+bench-police: $(DEV_STAMP) ## measure deadlines, webhooks, the alert stream, and torture the ledger (about 5 minutes)
+	@$(BIN)/python -m tests.bench.deadlines
+	@$(BIN)/python -m tests.bench.alerts
+	@$(BIN)/python -m tests.bench.stream
+	@$(BIN)/python -m tests.bench.torture
 
 bench-rules: $(BENCH_STAMP) ## compare 100 rules with other rule engines (ARGS='--json FILE', ARGS=--write)
 	@exec $(BIN)/python -m tests.bench.rules $(ARGS)

@@ -17,7 +17,7 @@ from shared.access import BANK_KEY, OFFICER_TOKEN, mint
 ROOT: Final = Path(__file__).parent.parent.parent
 REFERENCE: Final = ROOT / "deploy" / "reference"
 SERVICES: Final = ("intake", "rules", "notifier")
-DEFAULT_PORTS: Final = {"intake": 8701, "rules": 8702, "notifier": 8703, "postgres": 8704, "kafka": 8705}
+DEFAULT_PORTS: Final = {"intake": 8701, "rules": 8702, "notifier": 8703, "postgres": 8704, "kafka": 8705, "mail": 8706}
 HOST: Final = "127.0.0.1"
 
 
@@ -83,6 +83,9 @@ class Local:
             told["TOKEN_KEY"] = self.secrets["token_key"]
         if service == "notifier":
             told["ALLOWED_PRIVATE_HOSTS"] = HOST
+            told["SMTP_URL"] = f"smtp://{HOST}:{self.ports['mail']}"
+            told["MAIL_FROM"] = "lanjie@police.example"
+            told["PUBLIC_URL"] = self.url("notifier")
         return told
 
     def credentials(self, banks: list[str], officers: list[str]) -> tuple[dict[str, str], dict[str, str]]:

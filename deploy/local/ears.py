@@ -1,61 +1,92 @@
-"""The police's ears while a morning is played: the alert stream, and a webhook receiver as a unit would run it."""
+"""The police's ears while a morning is played: the alert stream, a unit's webhook receiver, officers' mail."""
 
 import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from typing import Any, Final
-from uuid import UUID
 
-import asyncpg
 import httpx2
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from deploy.local.arrangements import arranged
 from deploy.local.config import HOST
-from services.notifier import reference
-from shared.privacy import Seal
-from shared.settings import read_keys
+from deploy.local.mailbox import receiving
 
 PATIENCE_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
 class Ears:
-    """What arrives at the police: alerts on the stream, and the same as signed webhooks."""
+    """What arrives at the police: alerts on the stream, the same as signed webhooks, and as mails to officers."""
 
     streamed: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     hooked: dict[str, float] = field(default_factory=dict)
+    mails: list[EmailMessage] = field(default_factory=list)
     forged: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def told(self, wanted: Callable[[dict[str, Any]], bool]) -> tuple[float, dict[str, Any]]:
+        """Wait for an alert on the stream; return when it came, and what it says."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                self.news.clear()
+                for at, facts in self.streamed.values():
+                    if wanted(facts):
+                        return at, facts
+                await self.news.wait()
+
+    async def mailed(self, address: str, alert_id: str) -> EmailMessage:
+        """Wait for the mail that brings an alert to an address."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                self.news.clear()
+                for mail in self.mails:
+                    if mail["To"] == address and alert_id in mail["X-Lanjie-Messages"]:
+                        return mail
+                await self.news.wait()
+
+    async def caught_up(self) -> None:
+        """Wait until the webhooks have brought what the stream has told, but not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while self.streamed.keys() - self.hooked.keys():
+                    self.news.clear()
+                    await self.news.wait()
+
+    def keep(self, mail: EmailMessage) -> None:
+        """Keep a mail that came in."""
+        self.mails.append(mail)
+        self.news.set()
 
 
 @asynccontextmanager
 async def listening(
-    info: dict[str, Any], environment: dict[str, str], client: httpx2.AsyncClient, ears: Ears
-) -> AsyncIterator[None]:
-    """Follow the stream as the city's officer, and receive the same alerts as webhooks, for a while."""
+    info: dict[str, Any], environment: dict[str, str], client: httpx2.AsyncClient, hurry: dict[str, Any]
+) -> AsyncIterator[Ears]:
+    """Follow the stream as the city's officer, and receive the same alerts as webhooks and mails, for a while."""
+    ears = Ears()
     secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
-    server = await asyncio.start_server(lambda r, w: _receive(r, w, secret, ears), HOST, 0)
-    url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}/alerts"
-    connection = await asyncpg.connect(environment["DATABASE_URL"], server_settings={"search_path": "notifier"})
-    identity = Seal(read_keys(environment["IDENTITY_KEYS"]))
+    hooks = await asyncio.start_server(lambda r, w: _receive(r, w, secret, ears), HOST, 0)
+    mails = await receiving(info["mail_port"], ears.keep)
+    url = f"http://{HOST}:{hooks.sockets[0].getsockname()[1]}/alerts"
     top = next(one for one in info["officers"] if one["unit"] == "SZ" and one["role"] == "officer")
-    hook: UUID = await reference.add_webhook(connection, identity, "SZ", url, secret)
     ready = asyncio.Event()
     following = asyncio.create_task(_follow(client, info["notifier"], top["token"], ears, ready))
     try:
         await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
-        yield
+        async with arranged(info, environment, (url, secret), hurry):
+            yield ears
     finally:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        await reference.remove_webhook(connection, hook)
-        await connection.close()
-        server.close()
+        hooks.close()
+        mails.close()
 
 
 async def _follow(client: httpx2.AsyncClient, url: str, token: str, ears: Ears, ready: asyncio.Event) -> None:
@@ -65,7 +96,7 @@ async def _follow(client: httpx2.AsyncClient, url: str, token: str, ears: Ears, 
         async for line in response.aiter_lines():
             if line.startswith("data: "):
                 facts = json.loads(line.removeprefix("data: "))
-                ears.streamed[facts["report_id"]] = (time.monotonic(), facts)
+                ears.streamed[facts["alert_id"]] = (time.monotonic(), facts)
                 ears.news.set()
 
 
@@ -78,6 +109,7 @@ async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, s
         try:
             Webhook(secret).verify(body.decode(), headers)
             ears.hooked[headers["webhook-id"]] = time.monotonic()
+            ears.news.set()
         except WebhookVerificationError:
             ears.forged += 1
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")

@@ -52,7 +52,7 @@ def main() -> None:
             info = asyncio.run(_bring_up(local, supervisor.commands))
             console.print(f"ready after {time.monotonic() - began:.1f} s")
             if os.environ.get("DEMO", "1") != "0":
-                asyncio.run(play(info, local.environment("notifier"), console))
+                asyncio.run(play({**info, "mail_port": local.ports["mail"]}, local.environment("notifier"), console))
             _say_doors(info, local)
             supervisor.process.wait()
             console.print("\nstopped from outside")

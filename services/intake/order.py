@@ -161,10 +161,23 @@ def problems(feedback: Feedback, order: OrderChanged, now: datetime) -> list[Fie
         found.append(FieldProblem(field="stopped_fen", message="is more than the balance before the stop"))
     if feedback.result is FeedbackResult.SUCCESS and feedback.mismatch:
         found.append(FieldProblem(field="mismatch", message="has no place in a success: a bank must not stop on it"))
-    if feedback.executed_at and feedback.executed_at < order.ordered_at - BANK_FIRST:
+    return found + _untimely(feedback, order, now)
+
+
+def _untimely(feedback: Feedback, order: OrderChanged, now: datetime) -> list[FieldProblem]:
+    """Only a stop may come before its order."""
+    executed_at = feedback.executed_at
+    if executed_at is None:
+        return []
+    found = []
+    if order.kind is OrderKind.STOP and executed_at < order.ordered_at - BANK_FIRST:
         found.append(FieldProblem(field="executed_at", message="is more than 24 hours before the order"))
-    if feedback.executed_at and feedback.executed_at > now + CLOCKS_MAY_DIFFER:
+    if order.kind is not OrderKind.STOP and executed_at < order.ordered_at - CLOCKS_MAY_DIFFER:
+        found.append(FieldProblem(field="executed_at", message="is before the order"))
+    if executed_at > now + CLOCKS_MAY_DIFFER:
         found.append(FieldProblem(field="executed_at", message="is more than 5 minutes ahead of our clock"))
+    if feedback.expires_at is not None and feedback.expires_at <= executed_at:
+        found.append(FieldProblem(field="expires_at", message="is not after executed_at"))
     return found
 
 

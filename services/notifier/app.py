@@ -96,7 +96,7 @@ def build(settings: Settings | None = None) -> FastAPI:
                 return await people_store.officer_of_token(chain.pool, sha256)
 
             officers = Doorkeeper(look_up, OFFICER_TOKEN, BANK_KEY)
-            doors.append(Door(office, chain.relay, officers, settings.narrative(), stream, metrics))
+            doors.append(Door(office, chain.relay, officers, settings.narrative(), stream, metrics, told[0]))
             chains.append(chain)
             yield
 

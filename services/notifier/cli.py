@@ -8,7 +8,7 @@ import typer
 from services.notifier import reference
 from services.notifier.alerting.targets import new_secret
 from services.notifier.app import Settings, build
-from services.notifier.commands import duty, targets
+from services.notifier.commands import duty, record, targets
 from services.notifier.commands.targets import Sealing
 from shared.access import OFFICER_TOKEN, mint
 from shared.command import Database, connected, run
@@ -25,6 +25,7 @@ commands.command("roster-load")(duty.roster_load)
 commands.command("roster-rotate")(duty.roster_rotate)
 commands.command("roster-remove")(duty.roster_remove)
 commands.command("roster-show")(duty.roster_show)
+commands.command("audit")(record.audit)
 
 
 @commands.command("serve")

@@ -1,6 +1,7 @@
 """What the police's routes share: the open door, who is at it, one case as that officer sees it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,7 +28,7 @@ DECIDES: Final = ("officer", "approver", "supervisor")
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the routes need."""
+    """What the routes need. `alerted` is called once new alerts are committed: they go out at once."""
 
     office: Office
     relay: Relay
@@ -35,6 +36,7 @@ class Door:
     narrative: Seal
     stream: AlertStream
     metrics: Metrics
+    alerted: Callable[[], Awaitable[None]]
 
 
 DoorOf = Callable[[], Door]
@@ -52,6 +54,17 @@ async def decider(door: Door, request: Request) -> Officer:
     if officer.role not in DECIDES:
         raise Refusal(HTTPStatus.FORBIDDEN, f"The role {officer.role} may look and not decide.")
     return officer
+
+
+@contextmanager
+def counted(door: Door) -> Iterator[None]:
+    """Count a step by the rule that refuses it, if one does."""
+    try:
+        yield
+    except Refusal as refused:
+        if rule := refused.extensions.get("rule"):
+            door.metrics.unlawful.labels(rule).inc()
+        raise
 
 
 async def shown_case(door: Door, officer: Officer, case_id: UUID) -> CaseView:

@@ -7,7 +7,8 @@ from uuid import UUID
 from services.notifier.cases import store
 from services.notifier.cases.case import Case
 from shared.errors import not_found
-from shared.postgres import Connection, Pool
+from shared.postgres import Connection, Pool, RawConnection, Row
+from shared.privacy import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,42 @@ async def units_of_branches(connection: Connection, branches: Sequence[str]) -> 
     return {row["code"]: (row["unit"], row["path"]) for row in rows}
 
 
+async def paths_of(connection: Connection, units: Collection[str]) -> dict[str, str]:
+    """Return the paths of units."""
+    rows = await connection.fetch("select code, path from unit where code = any($1::text[])", list(units))
+    return {row["code"]: row["path"] for row in rows}
+
+
 async def scam_types(pool: Pool) -> frozenset[str]:
     """Return the scam types there are."""
     rows = await pool.fetch("select code from scam_type")
     return frozenset(row["code"] for row in rows)
 
 
-async def audit(connection: Connection, actor: str, action: str, subject: UUID, reason: str) -> None:
-    """Record who did what to whom, and why."""
+async def audit(
+    connection: Connection, identity: Seal, actor: str, action: str, subject: UUID, words: str = ""
+) -> None:
+    """Record who did what to whom, and why in their own words, which are sealed."""
     await connection.execute(
-        "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, reason
+        "insert into audit (actor, action, subject, reason, sealed) values ($1, $2, $3, '', $4)",
+        actor,
+        action,
+        subject,
+        identity.seal(words, str(subject)) if words else None,
+    )
+
+
+async def audit_refusal(connection: Connection, actor: str, action: str, subject: UUID, rule: str) -> None:
+    """Record who tried what, and the rule that refused it."""
+    await connection.execute(
+        "insert into audit (actor, action, subject, reason) values ($1, $2, $3, $4)", actor, action, subject, rule
+    )
+
+
+async def audit_of(connection: RawConnection, subject: UUID) -> list[Row]:
+    """Return what is on record about a case, an order or another subject, oldest first."""
+    return await connection.fetch(
+        "select at, actor, action, reason, sealed from audit where subject = $1 order by id", subject
     )
 
 

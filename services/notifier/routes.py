@@ -13,7 +13,7 @@ from services.notifier.alerting import stream_routes
 from services.notifier.cases import casework_routes, decisions, inbox_store
 from services.notifier.cases.answers import CaseLine, CaseView, line_of
 from services.notifier.cases.requests import Closing, Moment, Unmasking
-from services.notifier.door import DoorOf, decider, now, shown_case
+from services.notifier.door import DoorOf, counted, decider, now, shown_case
 from services.notifier.duty import duty_routes
 from services.notifier.orders import order_routes
 from shared.events import CaseStatus
@@ -83,7 +83,8 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         officer = await decider(door, request)
         closing = parse(Closing, await read_body(request, "application/json"))
         decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.office.pool))
-        rows = await decisions.close(door.office, officer, case_id, closing, now())
+        with counted(door):
+            rows = await decisions.close(door.office, officer, case_id, closing, now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if rows:

@@ -175,7 +175,8 @@ async def apply_outcomes(pool: Pool, court: Court, outcomes: Sequence[OutcomeDec
     Each is answered, also the second time.
     """
     by_id = {outcome.outcome_id: outcome for outcome in outcomes}
-    confirmed = {one.payee_token for one in by_id.values() if one.finding is Finding.CONFIRMED}
+    # an account counts as confirmed also where an unfounded finding is taken back that came after it was
+    confirmed = {one.payee_token for one in by_id.values() if (one.finding is Finding.CONFIRMED) != bool(one.withdraws)}
     lasting = timedelta(days=court.packs.live.pack.common.confirmed_for_days)
     rows = [outgoing(_applied(outcome, court.now), outcome.outcome_id) for outcome in by_id.values()]
     async with pool.acquire() as connection, connection.transaction():

@@ -15,11 +15,12 @@ HOST = "127.0.0.1"
 class MailServer:
     """Answers each mail's end by its script, one after the other; then 250 to every one. It keeps it in any case.
 
-    `recipient` is what it says to the address, where that is to be refused.
+    `sender` and `recipient` are what it says to the two addresses, where one is to be refused.
     """
 
-    def __init__(self, *script: str, recipient: str = "") -> None:
+    def __init__(self, *script: str, sender: str = "", recipient: str = "") -> None:
         self._script = list(script)
+        self._sender = sender
         self._recipient = recipient
         self._news = asyncio.Condition()
         self.mails: list[EmailMessage] = []
@@ -30,6 +31,19 @@ class MailServer:
         async with asyncio.timeout(10), self._news:
             await self._news.wait_for(lambda: len(self.mails) >= number)
         return self.mails[:number]
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self,
+        _server: object,
+        _session: object,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
+        if self._sender:
+            return self._sender
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self,
@@ -55,9 +69,9 @@ class MailServer:
 
 
 @asynccontextmanager
-async def mail_server(*script: str, recipient: str = "") -> AsyncIterator[MailServer]:
+async def mail_server(*script: str, sender: str = "", recipient: str = "") -> AsyncIterator[MailServer]:
     """Run a mail server in this loop."""
-    kept = MailServer(*script, recipient=recipient)
+    kept = MailServer(*script, sender=sender, recipient=recipient)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(kept, loop=loop, enable_SMTPUTF8=True), HOST, 0)
     kept.url = f"smtp://{HOST}:{server.sockets[0].getsockname()[1]}"

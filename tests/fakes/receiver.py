@@ -18,6 +18,7 @@ class Fault(Enum):
 
     HANG = "never answers"
     RESET = "resets the connection"
+    LATE = "answers 200, half a second later"
     DRIP = "answers a letter at a time, and never to the end"
 
 
@@ -84,6 +85,10 @@ class Receiver:
                     case Fault.RESET:
                         _reset(writer)
                         return
+                    case Fault.LATE:
+                        await asyncio.sleep(0.5)
+                        writer.write(self._head(Said()))
+                        await writer.drain()
                     case Fault.DRIP:
                         await _drip(writer)
                     case int():

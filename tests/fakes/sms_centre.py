@@ -40,11 +40,15 @@ class Part:
 
 
 class SmsCentre:
-    """Answers submissions by its script of statuses, one after the other; then 0 to every one."""
+    """Answers submissions by its script of statuses, one after the other; then 0 to every one.
 
-    def __init__(self, *script: int, bind: int = 0) -> None:
+    A `chatty` one answers its first submission with questions whether we are there, and never to the end.
+    """
+
+    def __init__(self, *script: int, bind: int = 0, chatty: bool = False) -> None:
         self._script = list(script)
         self._bind = bind
+        self._chatty = chatty
         self.parts: list[Part] = []
         self.bound_as: list[tuple[str, str]] = []
         self.unbound = 0
@@ -73,6 +77,9 @@ class SmsCentre:
                     continue
                 if command == Command.SUBMIT_SM:  # a centre may ask in between whether we are there
                     writer.write(HEADER.pack(16, Command.ENQUIRE_LINK, 0, 77))
+                if command == Command.SUBMIT_SM and self._chatty:
+                    self._chatty = False
+                    await _chat(writer)
                 said = b"id\0" if command != Command.UNBIND else b""
                 status = self._status(command, body)
                 writer.write(HEADER.pack(16 + len(said), command | ANSWER, status, sequence) + said)
@@ -84,9 +91,9 @@ class SmsCentre:
 
 
 @asynccontextmanager
-async def sms_centre(*script: int, bind: int = 0) -> AsyncIterator[SmsCentre]:
+async def sms_centre(*script: int, bind: int = 0, chatty: bool = False) -> AsyncIterator[SmsCentre]:
     """Run an SMS centre."""
-    centre = SmsCentre(*script, bind=bind)
+    centre = SmsCentre(*script, bind=bind, chatty=chatty)
     server = await asyncio.start_server(centre.serve, HOST, 0)
     centre.url = f"smpp://lanjie:word@{HOST}:{server.sockets[0].getsockname()[1]}/10690"
     try:
@@ -94,6 +101,13 @@ async def sms_centre(*script: int, bind: int = 0) -> AsyncIterator[SmsCentre]:
     finally:
         server.close()
         await server.wait_closed()
+
+
+async def _chat(writer: asyncio.StreamWriter) -> None:
+    for sequence in range(100, 400):  # fifteen seconds of it
+        writer.write(HEADER.pack(16, Command.ENQUIRE_LINK, 0, sequence))
+        await writer.drain()
+        await asyncio.sleep(0.05)
 
 
 def _part(body: bytes) -> Part:

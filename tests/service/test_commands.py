@@ -8,7 +8,9 @@ from typer.testing import CliRunner, Result
 
 from deploy.local.config import REFERENCE
 from services.cli import main
+from shared.outbox import new_id
 from tests.parts import KEY_BYTES, intake_door, notifier_door
+from tests.service.notifier import police
 
 Lanjie = Callable[..., Awaitable[Result]]
 
@@ -101,3 +103,12 @@ async def test_migrating_and_loading_again_changes_nothing(
         loaded = await lanjie(service, "load", str(REFERENCE), DATABASE_URL=dsn)
         assert "branches: 20" in loaded.output
         assert loaded.output == (await lanjie(service, "load", str(REFERENCE), DATABASE_URL=dsn)).output
+
+
+async def test_what_is_on_record_is_read_with_the_reasons_in_clear(lanjie: Lanjie, notifier_dsn: str) -> None:
+    async with notifier_door(notifier_dsn) as door:
+        order = await police.ordered(door, await police.new_case(door), reason="受害人 已报警")
+    told = {"DATABASE_URL": notifier_dsn, "IDENTITY_KEYS": f"i1:{KEY_BYTES}"}
+    shown = await lanjie("notifier", "audit", order["id"], **told)
+    assert shown.output.split(maxsplit=1)[1] == "officer:陆峥  order_stop  受害人 已报警\n"
+    assert (await lanjie("notifier", "audit", str(new_id()), **told)).output == ""

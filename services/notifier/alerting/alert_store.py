@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.notifier.alerting.channels.message import ACKNOWLEDGED
 from shared.postgres import Connection, Pool
 
 STREAM_LOCK = 7_261_001
@@ -108,7 +109,9 @@ async def _deliver_to_officers(connection: Connection, alerts: Sequence[Alert]) 
         called as (
             select a.id, above.depth, s.officer, true as on_duty
             from a cross join unnest(a.units) with ordinality as above (unit, depth)
-            join shift s on s.unit = above.unit and s.starts_at <= now() and s.ends_at > now()
+            -- not now(): that is from before the stream's lock, and a hand-over may have come first
+            join shift s on s.unit = above.unit and s.starts_at <= statement_timestamp()
+                            and s.ends_at > statement_timestamp()
             where a.roles = '{}'
             union all
             select a.id, above.depth, o.id, false
@@ -137,6 +140,34 @@ async def _deliver_to_officers(connection: Connection, alerts: Sequence[Alert]) 
         [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
         [alert.path for alert in alerts],
         [",".join(alert.roles) for alert in alerts],
+    )
+
+
+async def tell_successor(connection: Connection, shift_id: UUID) -> None:
+    """Deliver to whoever's shift it is what its unit was told of cases nobody has acknowledged: the newest of each.
+
+    Under the stream's lock, taken after the shift was written: alerts before it are found here, those after it find
+    the shift.
+    """
+    await connection.execute("select pg_advisory_xact_lock($1)", STREAM_LOCK)
+    await connection.execute(
+        """
+        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
+        select gen_random_uuid(), told.id, t.id, told.case_id, told.facts, 'pending', now(),
+               now() + t.delay_seconds * interval '1 second'
+        from (
+            select distinct on (a.case_id) a.id, a.case_id, a.facts, s.officer
+            from shift s cross join deadline d
+            join fraud_case f on f.id = d.case_id and f.status = 'open'
+            join alert a on a.case_id = f.id and a.unit = s.unit and a.roles = '{}' and a.facts ->> 'kind' = any($2)
+                            and a.created_at >= coalesce(f.transferred_at, f.opened_at)
+            where s.id = $1 and d.state = 'running' and d.stage = 'acknowledge'
+            order by a.case_id, a.position desc
+        ) told join target t on t.officer = told.officer and t.removed_at is null
+        on conflict (message_id, target_id) do nothing
+        """,
+        shift_id,
+        list(ACKNOWLEDGED),
     )
 
 

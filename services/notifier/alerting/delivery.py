@@ -22,7 +22,7 @@ from services.notifier.alerting.channels.outcome import Cause, Dead, Delivered, 
 from services.notifier.alerting.channels.sending import send
 from services.notifier.alerting.channels.wires import Wires
 from services.notifier.alerting.delivery_store import Due
-from services.notifier.alerting.lane import LOW, PACE, Lane, Pace, Tried, health, settlement
+from services.notifier.alerting.lane import LOW, PACE, Lane, Pace, Tried, health, most_targets, settlement
 from services.notifier.duty import link
 from services.notifier.metrics import Metrics
 from shared.postgres import TRANSIENT, Pool
@@ -32,7 +32,7 @@ from shared.tasks import forever
 log = structlog.get_logger()
 
 LEASE_SECONDS: Final = 30.0
-LANES: Final = 200
+STOP_SECONDS: Final = 2.0
 
 
 class Courier:
@@ -60,16 +60,24 @@ class Courier:
         self._tasks = [asyncio.create_task(forever(self._take)), asyncio.create_task(forever(self._write_down))]
 
     async def close(self) -> None:
-        """Finish the calls in hand, briefly, write down how they went, and stop."""
+        """Give back what was not tried, finish the calls in hand, briefly, write down how they went, and stop."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        untried = [due.id for lane in self._lanes.values() for due in lane.store]
         for lane in self._lanes.values():
-            lane.failing = True  # what is in store is due again after its lease
-        if self._running:
-            await asyncio.wait(self._running, timeout=2)
+            lane.store.clear()
         with suppress(*TRANSIENT):
-            await self._settle()
+            async with asyncio.timeout(STOP_SECONDS):
+                await delivery_store.give_back(self._pool, untried)
+        if self._running:
+            await asyncio.wait(self._running, timeout=STOP_SECONDS)
+        with suppress(*TRANSIENT):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._settle()
+        for task in self._running:
+            task.cancel()  # its delivery is due again after its lease
+        await asyncio.gather(*self._running, return_exceptions=True)
         await self._wires.http.aclose()
 
     def hurry(self) -> None:
@@ -83,8 +91,7 @@ class Courier:
                 await self._wake.wait()
         self._wake.clear()
         rooms = {target_id: lane.room for target_id, lane in self._lanes.items()}
-        most = LANES - len(self._lanes) + sum(room > 0 for room in rooms.values())
-        found = await delivery_store.claim_due(self._pool, most, LEASE_SECONDS, self._limits, rooms)
+        found = await delivery_store.claim_due(self._pool, most_targets(rooms), LEASE_SECONDS, self._limits, rooms)
         for due in found:
             lane = self._lanes.setdefault(due.target_id, Lane(self._limits[due.channel]))
             lane.store.append(due)
@@ -127,7 +134,7 @@ class Courier:
             clear = due.channel == Channel.WEBHOOK and due.address.startswith("http")  # from before targets
             address = due.address if clear else self._identity.open(due.address, about)
         except SealBrokenError:
-            return Dead("the target's address or secret cannot be opened", Cause.SETTING)
+            return Retry("the target's address or secret cannot be opened", Cause.SETTING)  # keys can be set right
         return await send(self._wires, due.channel, address, secret, tuple(map(self._message, carried)))
 
     def _message(self, due: Due) -> Message:
@@ -152,13 +159,15 @@ class Courier:
         self._ended.set()  # again, should this fail
         settlements = [settlement(due, one, self._pace) for one in tried for due in one.carried]
         judged = health(tried)
+        back = [one.target_id for one in judged if one.probe and one.worked and not one.failed]
+        if back:  # while they are closed to others, who could have taken what is made due
+            await delivery_store.hasten(self._pool, back)
         resting = await delivery_store.settle(
             self._pool, settlements, judged, self._pace.first_rest, self._pace.longest_rest
         )
         del self._tried[: len(tried)]
         self._count(tried)
-        if back := [one.target_id for one in judged if one.probe and one.worked and not one.failed]:
-            await delivery_store.hasten(self._pool, back)
+        if back:
             self._wake.set()
         await self._resume({one.target_id for one in judged}, resting)
 

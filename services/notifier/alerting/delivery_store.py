@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.notifier.alerting.channels.limits import AHEAD, Channel, Limits
+from services.notifier.alerting.channels.message import ACKNOWLEDGED, ALERT
 from shared.postgres import Connection, Pool
 
 FAILURES_CLOSE: Final = 5
@@ -18,8 +19,8 @@ FAILURES_CLOSE: Final = 5
 class Due:
     """A delivery that is to be tried now.
 
-    `removed`: its target was, while the message was on its way. `probe`: its target had failed often; this try shows
-    whether it is back. `owner` is the kind of owner: unit, officer or bank.
+    `removed`: its target was, or its officer revoked, while the message was on its way. `probe`: its target had failed
+    often; this try shows whether it is back. `owner` is the kind of owner: unit, officer or bank.
     """
 
     id: UUID
@@ -66,7 +67,8 @@ async def claim_due(
 ) -> list[Due]:
     """Take deliveries that are due, of so many targets. Whoever takes one has it for the lease; then it is due again.
 
-    A target that is left alone or has used up its pace gives nothing, except to end what a removed one still had.
+    A target that is left alone or has used up its pace gives nothing, except to end what a removed one, or one of an
+    officer who was revoked, still had.
     One that failed often gives a single delivery, as a probe. `rooms` says how many more of a target are wanted here;
     of any other target, as many as its channel sends together.
     """
@@ -83,20 +85,22 @@ async def claim_due(
             select t.id, t.channel, t.address, t.sealed_secret, pace.every,
                    case when t.officer is not null then 'officer' when t.bank is not null then 'bank' else 'unit' end
                        as owner,
-                   t.removed_at is not null as removed,
-                   t.failures >= $3::integer and t.removed_at is null as probe,
+                   gone.at is not null as removed,
+                   t.failures >= $3::integer and gone.at is null as probe,
                    case when pace.together > 1 then pace.together when t.failures >= $3::integer then 1
                         else coalesce(lane.room, $9::integer) end as take
             from waiting w join target t on t.id = w.target_id
             join unnest($4::text[], $5::float8[], $6::float8[], $7::integer[]) as pace (channel, every, slack, together)
               on pace.channel = t.channel
             left join unnest($8::uuid[], $10::integer[]) as lane (target_id, room) on lane.target_id = t.id
+            left join officer o on o.id = t.officer
+            cross join lateral (select coalesce(t.removed_at, o.revoked_at) as at) gone
             cross join lateral (
                 select d.due_at from delivery d
                 where d.target_id = t.id and d.state = 'pending' and d.due_at <= now() order by d.due_at limit 1
             ) oldest
             where coalesce(lane.room, 1) > 0
-              and (t.removed_at is not null
+              and (gone.at is not null
                    or (coalesce(t.closed_until, '-infinity') <= now()
                        and coalesce(t.paced_until, '-infinity') <= now() + pace.slack * interval '1 second'))
             order by oldest.due_at limit $1
@@ -221,21 +225,24 @@ async def hasten(pool: Pool, target_ids: Sequence[UUID]) -> None:
 
 
 async def moot(connection: Connection, case_ids: Sequence[UUID]) -> int:
-    """End what is still on its way to officers' own targets about cases: somebody has taken them on. Return how many.
+    """End what still asks officers at their own targets to take cases on: somebody has. Return how many.
 
-    Units' and banks' targets are told all the same.
+    Units' and banks' targets are told all the same; so is everybody of what an acknowledgement does not answer.
     """
     rows = await connection.fetch(
         """
         update delivery set state = 'moot', settled_at = now()
         where id in (
             select d.id from delivery d join target t on t.id = d.target_id and t.officer is not null
-            where d.case_id = any($1::uuid[]) and d.state = 'pending'
+            where d.case_id = any($1::uuid[]) and d.state = 'pending' and d.type = $2
+              and d.facts ->> 'kind' = any($3::text[])
             order by d.id for update of d  -- the same order as settling has, so that neither waits for the other's rows
         )
         returning id
         """,
         list(case_ids),
+        ALERT,
+        list(ACKNOWLEDGED),
     )
     return len(rows)
 

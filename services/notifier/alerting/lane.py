@@ -1,7 +1,7 @@
 """A lane: what a courier has taken for one target; and what the end of a call means for delivery and target. Pure."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -13,6 +13,8 @@ from services.notifier.alerting.delivery_store import Due, Health, Settlement
 
 LOW: Final = 8
 """A lane with no more deliveries than this in store takes more."""
+LANES: Final = 200
+"""With so many lanes a courier begins no further ones, except beside such as want more."""
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 
 
@@ -55,6 +57,14 @@ class Lane:
         """How many more to take: none while one call carries all."""
         wants = self.limits.together == 1 and len(self.store) <= LOW and not self.failing
         return AHEAD - len(self.store) if wants else 0
+
+
+def most_targets(rooms: Mapping[UUID, int]) -> int:
+    """Return of how many targets to take next; `rooms` says how many more each lane wants.
+
+    Lanes that want nothing must not keep those that do from taking more.
+    """
+    return max(0, LANES - len(rooms)) + sum(room > 0 for room in rooms.values())
 
 
 @dataclass(frozen=True, slots=True)

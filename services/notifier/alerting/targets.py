@@ -12,7 +12,7 @@ import httpx2
 from services.notifier.alerting import target_store
 from services.notifier.alerting.channels.limits import Channel
 from services.notifier.alerting.channels.message import TEST, Message
-from services.notifier.alerting.channels.outcome import Cause, Dead, Outcome
+from services.notifier.alerting.channels.outcome import Cause, Outcome, Retry
 from services.notifier.alerting.channels.sending import send
 from services.notifier.alerting.channels.webhook import refuse_unreachable, refuse_useless
 from services.notifier.alerting.channels.wires import Wires
@@ -110,5 +110,5 @@ async def test(wires: Wires, identity: Seal, target: Target) -> Outcome:
     try:
         address, secret = opened(target, identity)
     except SealBrokenError:
-        return Dead("the target's address or secret cannot be opened", Cause.SETTING)
+        return Retry("the target's address or secret cannot be opened", Cause.SETTING)
     return await send(wires, target.channel, address, secret, (Message(new_id(), TEST, facts),))

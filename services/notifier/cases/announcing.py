@@ -6,6 +6,7 @@ from services.notifier.cases import case, report_store, store
 from services.notifier.cases.case import Case, Entry
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection
+from shared.privacy import Seal
 
 
 async def announce(connection: Connection, cases: Sequence[Case]) -> list[Outgoing]:
@@ -14,10 +15,15 @@ async def announce(connection: Connection, cases: Sequence[Case]) -> list[Outgoi
     return [outgoing(case.changed(one, reports.get(one.id, ())), new_id()) for one in cases]
 
 
-async def write_case(connection: Connection, after: Case, entries: Sequence[Entry]) -> list[Outgoing]:
-    """Write a case the caller has locked and changed, with what its timeline tells; keep and return what is said."""
+async def write_case(
+    connection: Connection, after: Case, entries: Sequence[Entry], identity: Seal | None = None
+) -> list[Outgoing]:
+    """Write a case the caller has locked and changed, with what its timeline tells; keep and return what is said.
+
+    Without `identity` no line may hold an officer's words.
+    """
     await store.update_cases(connection, [after])
-    await store.write_timeline(connection, entries)
+    await store.write_timeline(connection, entries, identity)
     rows = await announce(connection, [after])
     await keep(connection, rows)
     return rows

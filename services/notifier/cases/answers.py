@@ -130,9 +130,20 @@ def case_view(
         first_transfer_at=began_at,
         accounts=accounts(traced, began_at, identity, now),
         orders=[order_view(order, identity) for order in orders],
-        timeline=[TimelineEntry(**dict(entry)) for entry in timeline],
-        **{**dict(row), **dict(work)},
+        timeline=[_entry(entry, identity) for entry in timeline],
+        **{**dict(row), **dict(work), "reason": _reason(row, identity)},
     )
+
+
+def _entry(row: Row, identity: Seal) -> TimelineEntry:
+    words = identity.open(row["sealed"], str(row["id"])) if row["sealed"] else ""
+    return TimelineEntry(at=row["at"], kind=row["kind"], actor=row["actor"], text=row["text"] + words)
+
+
+def _reason(row: Row, identity: Seal) -> str | None:
+    """Return why a case was closed; that of older cases was not sealed."""
+    reason: str | None = row["reason"]
+    return identity.open(row["sealed_reason"], str(row["id"])) if row["sealed_reason"] else reason
 
 
 def _report_view(row: Row, identity: Seal, narrative: Seal) -> ReportView:

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from services.notifier.clock.clock import Deadlines, Stage, Urgency
-from shared.errors import conflict
+from services.notifier.orders.law import Rule, broken
 from shared.events import CaseChanged, CaseStatus, Finding, VerdictReached
 from shared.money import yuan
 
@@ -43,7 +43,7 @@ class Case:
     acknowledged_by: UUID | None = None
     closed_at: datetime | None = None
     finding: Finding | None = None
-    reason: str | None = None
+    sealed_reason: str | None = None
     outcome_id: UUID | None = None
     in_charge: str = ""
     responsible: UUID | None = None
@@ -66,7 +66,8 @@ class Case:
 class Entry:
     """One line of a case's timeline. `text` is read by officers and holds masked facts only.
 
-    `told_by` is the id of the event that tells it, where the event may come again.
+    `words` are an officer's own and follow it; they may name people, so they are kept sealed. `told_by` is the id of
+    the event that tells it, where the event may come again.
     """
 
     case_id: UUID
@@ -75,6 +76,7 @@ class Entry:
     actor: str
     text: str
     told_by: UUID | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,7 @@ def place(alerts: Iterable[Alerting], open_cases: Iterable[Case], deadlines: Dea
         verdict, report = alert.verdict, alert.verdict.report
         case = current.get(report.payee_token)
         opens = case is None
-        if case is None:
-            case = _opened(alert, deadlines, now)
-        else:
-            case = replace(case, version=case.version + 1, amount_fen=case.amount_fen + report.amount_fen)
+        case = _opened(alert, deadlines, now) if case is None else _joined(case, verdict, deadlines, now)
         current[report.payee_token] = case
         reports.append(Placed(verdict, case.id, alert.unit, opens))
         what = "立案预警" if opens else "同一收款账户再次预警，并入本案"
@@ -158,6 +157,15 @@ def _opened(alert: Alerting, deadlines: Deadlines, now: datetime) -> Case:
     )
 
 
+def _joined(case: Case, verdict: VerdictReached, deadlines: Deadlines, now: datetime) -> Case:
+    """A customer at the counter makes a case urgent that was not; nobody gets more time by what joins."""
+    after = replace(case, version=case.version + 1, amount_fen=case.amount_fen + verdict.report.amount_fen)
+    if case.urgency is Urgency.URGENT or urgency_of(verdict) is Urgency.NORMAL:
+        return after
+    by = now + deadlines.span(case.in_charge, Urgency.URGENT, Stage.ACKNOWLEDGE)
+    return replace(after, urgency=Urgency.URGENT, acknowledge_by=min(case.acknowledge_by, by))
+
+
 def urgency_of(verdict: VerdictReached) -> Urgency:
     """The customer is at the counter, unless the report came late or was judged again: then minutes count less."""
     return Urgency.NORMAL if verdict.report.late or verdict.version > 1 else Urgency.URGENT
@@ -178,7 +186,7 @@ def acknowledge(case: Case, officer_id: UUID, now: datetime) -> Case | None:
 
 
 def close(
-    case: Case, finding: Finding, scam_type: str | None, reason: str, outcome_id: UUID, now: datetime
+    case: Case, finding: Finding, scam_type: str | None, sealed_reason: str, outcome_id: UUID, now: datetime
 ) -> Case | None:
     """Close the case with a finding; return nothing where the same was said before.
 
@@ -187,7 +195,7 @@ def close(
     if case.status is CaseStatus.CLOSED:
         if case.finding is finding:
             return None
-        raise conflict("The case is closed with another finding; reopen it to correct that.")
+        raise broken(Rule.ONE_FINDING)
     return replace(
         case,
         version=case.version + 1,
@@ -195,7 +203,7 @@ def close(
         closed_at=now,
         finding=finding,
         scam_type=scam_type or case.scam_type,
-        reason=reason,
+        sealed_reason=sealed_reason,
         outcome_id=outcome_id,
     )
 

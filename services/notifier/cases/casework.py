@@ -3,10 +3,11 @@
 Each returns the events it has promised; the caller hands them to the relay once the transaction is through.
 """
 
+import json
 from datetime import datetime
 from uuid import UUID
 
-from services.notifier.alerting import alert, alert_store
+from services.notifier.alerting import alert, alert_store, delivery_store
 from services.notifier.alerting.alert_store import Alert
 from services.notifier.cases import casework_store, casework_words, custody, store
 from services.notifier.cases.announcing import announce, write_case
@@ -23,7 +24,10 @@ from shared.outbox import Outgoing, keep, new_id
 async def transfer(
     office: Office, officer: Officer, case_id: UUID, asked: Transferring, now: datetime
 ) -> list[Outgoing]:
-    """Put another unit in charge: it sees the case, is alerted, and has its own time to acknowledge."""
+    """Put another unit in charge: it sees the case, is alerted, and has its own time to acknowledge.
+
+    The old unit's officers are not called to acknowledge any more.
+    """
     async with (
         on_record(office, officer, case_id, "step_refused"),
         office.pool.acquire() as connection,
@@ -39,9 +43,9 @@ async def transfer(
         await clock_store.meet(connection, [case_id], [Stage.ACKNOWLEDGE, Stage.ORDER])
         await clock_store.start(connection, [Deadline(case_id, Stage.ACKNOWLEDGE, after.acknowledge_by)])
         units = (before.in_charge, asked.unit)
-        rows = await write_case(
-            connection, after, [casework_words.transferred(case_id, officer.name, units, asked.reason, now)]
-        )
+        entry = casework_words.transferred(case_id, officer.name, units, asked.reason, now)
+        rows = await write_case(connection, after, [entry], office.identity)
+        await delivery_store.moot(connection, [case_id])
         alert_id = new_id()
         told = alert.case_facts(alert_id, after, "transferred", asked.unit, f"{before.in_charge} 移交本案，请签收")
         await alert_store.insert_alerts(connection, [Alert(alert_id, case_id, None, asked.unit, path, told, now)])
@@ -57,11 +61,12 @@ async def link(office: Office, officer: Officer, case_id: UUID, asked: Linking, 
         found = await casework_store.locked_cases_seen_by(connection, pair, officer.path)
         if len(found) < len(pair):
             raise not_found("case")
-        if await casework_store.link(connection, pair, officer.id, asked.reason, now):
+        sealed = office.identity.seal(asked.reason, str(min(pair)))
+        if await casework_store.link(connection, pair, officer.id, sealed, now):
             entries = [
                 casework_words.linked(one, other, officer.name, asked.reason, now) for one, other in (pair, pair[::-1])
             ]
-            await store.tell(connection, entries)
+            await store.tell(connection, entries, office.identity)
 
 
 async def split(
@@ -86,7 +91,8 @@ async def split(
         splitting = (officer.unit, officer.path)
         await casework_store.move_reports(connection, case_id, new, sorted(taken), splitting)
         entries = casework_words.split(case_id, new.id, len(taken), officer.name, asked.reason, now)
-        await store.write_timeline(connection, entries)
+        await store.write_timeline(connection, entries, office.identity)
+        await clock_store.start_order(connection, office.deadlines(), [new], now)
         rows = await announce(connection, [left, new])
         await keep(connection, rows)
     return new.id, rows
@@ -106,6 +112,10 @@ async def attach(office: Office, officer: Officer, case_id: UUID, asked: Attachi
     """Note what lies elsewhere and belongs to a case, closed or not; nothing is fetched. Twice is once."""
     async with office.pool.acquire() as connection, connection.transaction():
         await seen(connection, officer, case_id)
-        named = (asked.reference, asked.title, asked.sha256)
-        if await casework_store.insert_attachment(connection, new_id(), case_id, named, officer.id, now):
-            await store.tell(connection, [casework_words.attached(case_id, officer.name, asked.title, now)])
+        attachment_id = new_id()
+        said = json.dumps({"reference": asked.reference, "title": asked.title}, ensure_ascii=False)
+        sealed = office.identity.seal(said, str(attachment_id))
+        kept = (office.tokens.of("reference", asked.reference), sealed, asked.sha256)
+        if await casework_store.insert_attachment(connection, attachment_id, case_id, kept, officer.id, now):
+            entry = casework_words.attached(case_id, officer.name, asked.title, now)
+            await store.tell(connection, [entry], office.identity)

@@ -23,7 +23,7 @@ from services.notifier.cases.casework_requests import (
     Transferring,
 )
 from services.notifier.cases.requests import Moment
-from services.notifier.door import Door, DoorOf, decider, now, shown_case
+from services.notifier.door import Door, DoorOf, counted, decider, now, shown_case
 from services.notifier.people_store import Officer
 from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
@@ -78,7 +78,8 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(TakingOver, await read_body(request, "application/json"))
-        seconds, rows = await decisions.take_over(door.office, officer, case_id, asked.reason, now())
+        with counted(door):
+            seconds, rows = await decisions.take_over(door.office, officer, case_id, asked.reason, now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if seconds is not None:
@@ -94,9 +95,10 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Transferring, await read_body(request, "application/json"))
-        rows = await casework.transfer(door.office, officer, case_id, asked, now())
+        with counted(door):
+            rows = await casework.transfer(door.office, officer, case_id, asked, now())
         door.relay.publish_soon(rows)
-        door.stream.announce()
+        await door.alerted()
         return await _shown(door, officer, case_id)
 
     @router.post(
@@ -107,7 +109,8 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Reopening, await read_body(request, "application/json"))
-        rows = await decisions.reopen(door.office, officer, case_id, asked.reason, now())
+        with counted(door):
+            rows = await decisions.reopen(door.office, officer, case_id, asked.reason, now())
         door.relay.publish_soon(rows)
         return await _shown(door, officer, case_id)
 
@@ -134,7 +137,8 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Splitting, await read_body(request, "application/json"))
-        new_case_id, rows = await casework.split(door.office, officer, case_id, asked, now())
+        with counted(door):
+            new_case_id, rows = await casework.split(door.office, officer, case_id, asked, now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, new_case_id)
         return JSONResponse(view.model_dump(mode="json"), 201, {"Location": f"/v1/cases/{new_case_id}"})
@@ -190,7 +194,8 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Answering, await read_body(request, "application/json"))
-        case_id, rows = await rights.answer(door.office, officer, objection_id, asked, now())
+        with counted(door):
+            case_id, rows = await rights.answer(door.office, officer, objection_id, asked, now())
         door.relay.publish_soon(rows)
         return await _shown(door, officer, case_id)
 

@@ -45,17 +45,17 @@ async def give_sight(connection: Connection, case_id: UUID, unit: str, path: str
 
 
 async def link(
-    connection: Connection, case_ids: tuple[UUID, UUID], officer_id: UUID, reason: str, now: datetime
+    connection: Connection, case_ids: tuple[UUID, UUID], officer_id: UUID, sealed: str, now: datetime
 ) -> bool:
-    """Link two cases; return whether they were not linked before."""
+    """Link two cases; return whether they were not linked before. Why is sealed, bound to the lesser id."""
     inserted = await connection.fetchval(
         """
-        insert into case_link (case_id, other_id, reason, linked_by, linked_at)
+        insert into case_link (case_id, other_id, sealed, linked_by, linked_at)
         values (least($1::uuid, $2::uuid), greatest($1::uuid, $2::uuid), $3, $4, $5)
         on conflict do nothing returning true
         """,
         *case_ids,
-        reason,
+        sealed,
         officer_id,
         now,
     )
@@ -121,19 +121,19 @@ async def insert_attachment(
     connection: Connection,
     attachment_id: UUID,
     case_id: UUID,
-    named: tuple[str, str, str | None],
+    kept: tuple[str, str, str | None],
     officer_id: UUID,
     now: datetime,
 ) -> bool:
-    """Keep a reference with its title and SHA-256; return whether the case did not have it before."""
+    """Keep a reference: its token, itself and its title sealed, its SHA-256; return whether it is new in the case."""
     inserted = await connection.fetchval(
         """
-        insert into attachment (id, case_id, reference, title, sha256, added_by, added_at)
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict (case_id, reference) do nothing returning true
+        insert into attachment (id, case_id, token, sealed, sha256, added_by, added_at)
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (case_id, token) do nothing returning true
         """,
         attachment_id,
         case_id,
-        *named,
+        *kept,
         officer_id,
         now,
     )
@@ -179,6 +179,14 @@ async def decision_of(connection: Connection, objection_id: UUID) -> str | None:
     """Return how an objection was decided, if it was. The caller holds its case."""
     found: str | None = await connection.fetchval("select decision from objection where id = $1", objection_id)
     return found
+
+
+async def upheld_at(connection: Connection, case_id: UUID) -> list[datetime]:
+    """Return when objections in a case were upheld. The caller holds it."""
+    rows = await connection.fetch(
+        "select answered_at from objection where case_id = $1 and decision = 'upheld'", case_id
+    )
+    return [row["answered_at"] for row in rows]
 
 
 async def answer_objection(

@@ -89,11 +89,19 @@ def case_work(row: Row, rows: WorkRows, identity: Seal) -> CaseWork:
         split_from=row["split_from"],
         splits=[one["id"] for one in rows.splits],
         deadlines=[DueView(**dict(one)) for one in rows.deadlines],
-        links=[LinkView(**dict(one)) for one in rows.links],
+        links=[_link(one, identity) for one in rows.links],
         notes=[_note(one, identity) for one in rows.notes],
-        attachments=[AttachmentView(**dict(one)) for one in rows.attachments],
+        attachments=[_attachment(one, identity) for one in rows.attachments],
         objections=[_objection(one, identity) for one in rows.objections],
     )
+
+
+def _link(row: Row, identity: Seal) -> LinkView:
+    return LinkView(reason=identity.open(row["sealed"], str(row["about"])), **dict(row))
+
+
+def _attachment(row: Row, identity: Seal) -> AttachmentView:
+    return AttachmentView(**json.loads(identity.open(row["sealed"], str(row["id"]))), **dict(row))
 
 
 def _note(row: Row, identity: Seal) -> NoteView:

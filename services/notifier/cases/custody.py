@@ -6,17 +6,13 @@ Nothing changes hands in a closed case: what was decided in it stays with those 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from services.notifier.cases import case
 from services.notifier.cases.case import Case
-from shared.errors import FieldProblem, Refusal, conflict, invalid
+from services.notifier.orders.law import Rule, broken
+from shared.errors import FieldProblem, Refusal, invalid
 from shared.events import CaseStatus
-
-CLOSED: Final = "case-is-closed"
-ONE_OPEN: Final = "one-open-case-an-account"
-"""The names of the rules, as refusals carry them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class Part:
 def refuse_closed(before: Case) -> None:
     """Raise where the case is closed."""
     if before.status is CaseStatus.CLOSED:
-        raise conflict("The case is closed, so it stays as it is; reopen it first.", rule=CLOSED)
+        raise broken(Rule.CLOSED)
 
 
 def taken_over(before: Case, officer_id: UUID, now: datetime) -> Case | None:
@@ -98,11 +94,7 @@ def split(
 
 def another_is_open(other: UUID | None) -> Refusal:
     """Refuse to reopen a case: reports to come would not know which of two to join."""
-    return conflict(
-        "Another case on this account is open; work on that one, and link the two.",
-        existing_id=str(other) if other else None,
-        rule=ONE_OPEN,
-    )
+    return broken(Rule.ONE_OPEN, existing_id=str(other) if other else None)
 
 
 def _not_these(why: str) -> Refusal:
@@ -122,6 +114,6 @@ def reopened(before: Case, officer_id: UUID, now: datetime) -> Case | None:
         responsible=officer_id,
         closed_at=None,
         finding=None,
-        reason=None,
+        sealed_reason=None,
         outcome_id=None,
     )

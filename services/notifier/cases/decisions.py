@@ -13,17 +13,25 @@ import asyncpg
 
 from services.notifier import people_store
 from services.notifier.alerting import delivery_store
-from services.notifier.cases import case, casework_store, casework_words, custody, report_store, timeline
+from services.notifier.cases import (
+    case,
+    casework_store,
+    casework_words,
+    custody,
+    reopening,
+    report_store,
+    timeline,
+)
 from services.notifier.cases.announcing import write_case
 from services.notifier.cases.case import Case
 from services.notifier.cases.requests import Closing
 from services.notifier.clock import clock_store
-from services.notifier.clock.clock import Deadline, Stage
+from services.notifier.clock.clock import Stage
 from services.notifier.office import Office
 from services.notifier.orders import onward, onward_store, order_store, ordering
-from services.notifier.orders.order import Order, Standing
+from services.notifier.orders.law import Rule, broken
 from services.notifier.people_store import Officer, seen
-from shared.errors import FieldProblem, Refusal, conflict, invalid
+from shared.errors import FieldProblem, invalid
 from shared.events import CaseStatus, Finding, OutcomeDecided
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection
@@ -71,7 +79,7 @@ async def take_over(
         if took_on:
             entries.insert(0, timeline.acknowledged(after, officer.name, now))
             await _start_order_clock(connection, office, after, now)
-        rows = await write_case(connection, after, entries)
+        rows = await write_case(connection, after, entries, office.identity)
     return (now - before.alerted_at).total_seconds() if took_on else None, rows
 
 
@@ -79,9 +87,7 @@ async def _start_order_clock(connection: Connection, office: Office, after: Case
     """The case is acknowledged: an order is due, unless there is one or nothing is left to be stopped."""
     await clock_store.meet(connection, [after.id], [Stage.ACKNOWLEDGE])
     await delivery_store.moot(connection, [after.id])
-    if await clock_store.to_be_stopped(connection, [after.id]):
-        span = office.deadlines().span(after.in_charge, after.urgency, Stage.ORDER)
-        await clock_store.start(connection, [Deadline(after.id, Stage.ORDER, now + span)])
+    await clock_store.start_order(connection, office.deadlines(), [after], now)
 
 
 async def close(office: Office, officer: Officer, case_id: UUID, closing: Closing, now: datetime) -> list[Outgoing]:
@@ -96,12 +102,13 @@ async def close(office: Office, officer: Officer, case_id: UUID, closing: Closin
         connection.transaction(),
     ):
         before = await seen(connection, officer, case_id)
-        after = case.close(before, closing.finding, closing.scam_type, closing.reason, new_id(), now)
+        sealed = office.identity.seal(closing.reason, str(case_id))
+        after = case.close(before, closing.finding, closing.scam_type, sealed, new_id(), now)
         if after is None:
             return []
         waiting = [one for one in await order_store.orders_in(connection, case_id) if one.waits]
         if waiting and closing.finding is not Finding.UNFOUNDED:
-            raise _waits(waiting[0])
+            raise broken(Rule.ANSWERED_FIRST, existing_id=str(waiting[0].id))
         entries = [timeline.closed(after, closing.finding, officer.name, now)]
         rows: list[Outgoing] = []
         if closing.finding is Finding.UNFOUNDED:
@@ -116,18 +123,10 @@ async def close(office: Office, officer: Officer, case_id: UUID, closing: Closin
     return rows + decided
 
 
-def _waits(waiting: Order) -> Refusal:
-    whom = "the bank's answer" if waiting.status is Standing.PENDING else "a second officer's approval"
-    return conflict(
-        f"An order of this case is waiting for {whom}; close the case after it.",
-        existing_id=str(waiting.id),
-        rule="orders-answered-first",
-    )
-
-
 async def reopen(office: Office, officer: Officer, case_id: UUID, reason: str, now: datetime) -> list[Outgoing]:
     """Take a finding back, also from the rules; who reopens is responsible. Nothing new where it is not closed.
 
+    What an unfounded case had let go, and the bank has yet to answer, holds after all.
     Raises a conflict that names the case which is open on the same account, where there is one.
     """
     async with (
@@ -142,10 +141,12 @@ async def reopen(office: Office, officer: Officer, case_id: UUID, reason: str, n
         if other := await casework_store.open_elsewhere(connection, before):
             raise custody.another_is_open(other)
         assert before.finding is not None
+        if before.finding is Finding.UNFOUNDED:
+            await _hold_after_all(connection, before)
         await _start_order_clock(connection, office, after, now)
         told = casework_words.reopened(case_id, officer.name, before.finding, reason, now)
         try:
-            rows = await write_case(connection, after, [told])
+            rows = await write_case(connection, after, [told], office.identity)
         except asyncpg.UniqueViolationError:
             # an alert has opened a case on the account since we looked
             raise custody.another_is_open(None) from None
@@ -153,6 +154,16 @@ async def reopen(office: Office, officer: Officer, case_id: UUID, reason: str, n
         withdrawn = [_outcome(replace(before, outcome_id=new_id()), reports[case_id], now, before.outcome_id)]
         await keep(connection, withdrawn)
     return rows + withdrawn
+
+
+async def _hold_after_all(connection: Connection, before: Case) -> None:
+    assert before.closed_at is not None
+    orders = await order_store.orders_in(connection, before.id)
+    upheld = await casework_store.upheld_at(connection, before.id)
+    wanted = reopening.wanted_again(orders, before.closed_at, upheld)
+    await order_store.mark_unwanted(connection, [one.id for one in wanted], unwanted=False)
+    releases = reopening.no_longer_due(orders, before.closed_at, upheld)
+    await clock_store.meet(connection, [before.id], [Stage.RELEASE], [one.id for one in releases])
 
 
 def _outcome(decided: Case, report_ids: list[UUID], now: datetime, withdraws: UUID | None = None) -> Outgoing:
@@ -175,7 +186,7 @@ async def unmask(office: Office, officer: Officer, case_id: UUID, reason: str) -
     """Return the people of a case's reports and of the accounts further on in clear; record who looked and why."""
     async with office.pool.acquire() as connection, connection.transaction():
         await seen(connection, officer, case_id)
-        await people_store.audit(connection, f"officer:{officer.name}", "unmasked", case_id, reason)
+        await people_store.audit(connection, office.identity, f"officer:{officer.name}", "unmasked", case_id, reason)
         verdicts = await report_store.sealed_reports(connection, case_id, officer.path)
         moved = await onward_store.moved_in(connection, case_id)
     opened = []

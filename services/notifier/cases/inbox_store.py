@@ -55,6 +55,7 @@ async def case_seen_by(pool: Pool, case_id: UUID, path: str) -> Row | None:
         """
         select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
                c.acknowledge_by, c.acknowledged_at, o.name as acknowledged_by, c.closed_at, c.finding, c.reason,
+               c.sealed_reason,
                c.changed_at, c.in_charge, h.name as responsible, c.urgency, c.split_from
         from fraud_case c
         left join officer o on o.id = c.acknowledged_by
@@ -77,8 +78,8 @@ async def work_on(pool: Pool, case_id: UUID) -> WorkRows:
     )
     links = await pool.fetch(
         """
-        select case when l.case_id = $1 then l.other_id else l.case_id end as case_id, l.reason, o.name as by,
-               l.linked_at as at
+        select case when l.case_id = $1 then l.other_id else l.case_id end as case_id, l.case_id as about, l.sealed,
+               o.name as by, l.linked_at as at
         from case_link l join officer o on o.id = l.linked_by
         where l.case_id = $1 or l.other_id = $1 order by l.linked_at, 1
         """,
@@ -94,7 +95,7 @@ async def work_on(pool: Pool, case_id: UUID) -> WorkRows:
     )
     attachments = await pool.fetch(
         """
-        select a.reference, a.title, a.sha256, o.name as by, a.added_at as at
+        select a.id, a.sealed, a.sha256, o.name as by, a.added_at as at
         from attachment a join officer o on o.id = a.added_by where a.case_id = $1 order by a.added_at, a.id
         """,
         case_id,
@@ -123,5 +124,7 @@ async def case_parts(pool: Pool, case_id: UUID) -> tuple[list[Row], list[Row], l
         case_id,
     )
     orders = await order_store.shown_orders(pool, case_id)
-    timeline = await pool.fetch("select at, kind, actor, text from timeline where case_id = $1 order by id", case_id)
+    timeline = await pool.fetch(
+        "select id, at, kind, actor, text, sealed from timeline where case_id = $1 order by id", case_id
+    )
     return reports, orders, timeline

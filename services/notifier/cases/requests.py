@@ -58,8 +58,8 @@ class Ordering(Strict):
     It is about the account the customer paid (or the one that took its place when a mistake was corrected), about an
     account further on (`onward_id`), or about the account of an earlier order of the case
     (`original_application_id`). `corrects` names a failed order; with it come the facts that were wrong.
-    `bank_stopped_at`: the bank stopped first, and this is the paperwork. The fields from `term_months` on are a
-    freeze's.
+    `bank_stopped_at`: the bank stopped first, and this is the paperwork. `report_id` names whose money is returned,
+    where several customers paid. The fields from `term_months` on are a freeze's.
     """
 
     kind: OrderKind
@@ -76,6 +76,7 @@ class Ordering(Strict):
     payee_name: Name | None = None
     payee_account: Account | None = None
     transfer_at: Moment | None = None
+    report_id: UUID | None = None
     term_months: Annotated[int, Field(ge=1, le=120)] | None = None
     major: bool | None = None
     scope: Literal["amount", "account"] | None = None
@@ -99,6 +100,8 @@ def problems(asked: Ordering, now: datetime) -> list[FieldProblem]:
             wrong.append(("amount_fen", f"has no place in {asked.kind.value}: it frees all that is held"))
     if asked.kind not in FREEZING:
         wrong += _misplaced(asked, ONLY_FOR_FREEZES, f"has no place in {asked.kind.value}; it is a freeze's")
+    if asked.kind is not OrderKind.RETURN_FUNDS:
+        wrong += _misplaced(asked, ("report_id",), f"has no place in {asked.kind.value}; it is a return's")
     if asked.corrects is None:
         wrong += _misplaced(asked, ONLY_FOR_CORRECTIONS, "has no place in an order that corrects none ('corrects')")
     elif asked.onward_id is not None:

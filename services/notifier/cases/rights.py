@@ -6,7 +6,6 @@ Each returns the events it has promised; the caller hands them to the relay once
 import json
 from dataclasses import replace
 from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -18,8 +17,9 @@ from services.notifier.clock import clock_store
 from services.notifier.clock.clock import Deadline, Stage
 from services.notifier.office import Office
 from services.notifier.orders import ordering
+from services.notifier.orders.law import Rule, broken
 from services.notifier.people_store import Officer, seen
-from shared.errors import Refusal, conflict, not_found
+from shared.errors import not_found
 from shared.outbox import Outgoing, new_id
 from shared.postgres import Connection
 
@@ -28,9 +28,6 @@ REJECTS: Final = ("approver", "supervisor")
 
 UPHELD_REASON: Final = "账户持有人异议成立"
 """What the bank is told: the objection itself is the police's."""
-
-REJECTED_BY: Final = "objection-rejected-by-approver"
-ANSWERED: Final = "objection-answered-once"
 
 
 async def object_to(office: Office, officer: Officer, case_id: UUID, asked: Objecting, now: datetime) -> UUID:
@@ -61,16 +58,12 @@ async def answer(
     ):
         about = await _case_of(connection, officer, objection_id)
         if asked.decision is Decision.REJECTED and officer.role not in REJECTS:
-            raise Refusal(
-                HTTPStatus.FORBIDDEN,
-                "An objection is rejected by an approver or a supervisor.",
-                extensions={"rule": REJECTED_BY},
-            )
+            raise broken(Rule.REJECTED_BY)
         decided = await casework_store.decision_of(connection, objection_id)
         if decided == asked.decision.value:
             return about.id, []
         if decided is not None:
-            raise conflict("The objection has been answered otherwise.", rule=ANSWERED)
+            raise broken(Rule.ANSWERED_ONCE)
         sealed = office.identity.seal(asked.text, str(objection_id))
         await casework_store.answer_objection(connection, objection_id, asked.decision.value, sealed, officer.id, now)
         await clock_store.meet(connection, [about.id], [Stage.OBJECTION], [objection_id])

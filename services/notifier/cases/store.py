@@ -15,11 +15,12 @@ from services.notifier.clock.clock import Urgency
 from shared.events import CaseStatus, Finding
 from shared.outbox import new_id
 from shared.postgres import Connection, Row
+from shared.privacy import Seal
 
 CASE_FIELDS = """
     id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
-    acknowledged_at, acknowledged_by, closed_at, finding, reason, outcome_id, in_charge, responsible, urgency,
-    split_from, transferred_at
+    acknowledged_at, acknowledged_by, closed_at, finding, sealed_reason, outcome_id, in_charge, responsible,
+    urgency, split_from, transferred_at
 """
 
 
@@ -137,14 +138,15 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         update fraud_case c
         set version = u.version, scam_type = u.scam_type, status = u.status, amount_fen = u.amount_fen,
             acknowledged_at = u.acknowledged_at, acknowledged_by = u.acknowledged_by, closed_at = u.closed_at,
-            finding = u.finding, reason = u.reason, outcome_id = u.outcome_id, in_charge = u.in_charge,
+            finding = u.finding, reason = case when u.finding is not null then c.reason end,
+            sealed_reason = u.sealed_reason, outcome_id = u.outcome_id, in_charge = u.in_charge,
             responsible = u.responsible, acknowledge_by = u.acknowledge_by, transferred_at = u.transferred_at,
-            changed_at = now()
+            urgency = u.urgency, changed_at = now()
         from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[],
                     $8::timestamptz[], $9::text[], $10::text[], $11::uuid[], $12::text[], $13::uuid[],
-                    $14::timestamptz[], $15::timestamptz[])
+                    $14::timestamptz[], $15::timestamptz[], $16::text[])
              as u (id, version, scam_type, status, amount_fen, acknowledged_at, acknowledged_by, closed_at, finding,
-                   reason, outcome_id, in_charge, responsible, acknowledge_by, transferred_at)
+                   sealed_reason, outcome_id, in_charge, responsible, acknowledge_by, transferred_at, urgency)
         where c.id = u.id
         """,
         [case.id for case in cases],
@@ -156,37 +158,51 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.acknowledged_by for case in cases],
         [case.closed_at for case in cases],
         [case.finding and case.finding.value for case in cases],
-        [case.reason for case in cases],
+        [case.sealed_reason for case in cases],
         [case.outcome_id for case in cases],
         [case.in_charge or case.unit for case in cases],
         [case.responsible for case in cases],
         [case.acknowledge_by for case in cases],
         [case.transferred_at for case in cases],
+        [case.urgency.value for case in cases],
     )
 
 
-async def write_timeline(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
-    """Add lines to timelines, each event's line once; return the cases that have a new one."""
+async def write_timeline(connection: Connection, entries: Sequence[Entry], identity: Seal | None = None) -> set[UUID]:
+    """Add lines to timelines, each event's line once; return the cases that have a new one.
+
+    Without `identity` no line may hold an officer's words.
+    """
+    ids = [new_id() for _ in entries]
     rows = await connection.fetch(
         """
-        insert into timeline (id, case_id, at, kind, actor, text, told_by)
-        select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+        insert into timeline (id, case_id, at, kind, actor, text, told_by, sealed)
+        select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                             $8::text[])
         on conflict (told_by) do nothing returning case_id
         """,
-        [new_id() for _ in entries],
+        ids,
         [entry.case_id for entry in entries],
         [entry.at for entry in entries],
         [entry.kind for entry in entries],
         [entry.actor for entry in entries],
         [entry.text for entry in entries],
         [entry.told_by for entry in entries],
+        [_sealed(entry, about, identity) for about, entry in zip(ids, entries, strict=True)],
     )
     return {row["case_id"] for row in rows}
 
 
-async def tell(connection: Connection, entries: Sequence[Entry]) -> None:
+def _sealed(entry: Entry, about: UUID, identity: Seal | None) -> str | None:
+    if not entry.words:
+        return None
+    assert identity is not None
+    return identity.seal(entry.words, str(about))
+
+
+async def tell(connection: Connection, entries: Sequence[Entry], identity: Seal | None = None) -> None:
     """Add lines that tell of events; a case with a new one has changed, though its state has not."""
-    told = await write_timeline(connection, entries)
+    told = await write_timeline(connection, entries, identity)
     await connection.execute("update fraud_case set changed_at = now() where id = any($1::uuid[])", list(told))
 
 

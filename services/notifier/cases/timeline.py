@@ -99,9 +99,9 @@ def approved(after: Order, officer: str, now: datetime) -> Entry:
     return Entry(after.case_id, now, "approved", _by(officer), text)
 
 
-def rejected(after: Order, officer: str | None, now: datetime) -> Entry:
-    """Tell who turned an order down; nobody did where all of the case was freed."""
-    why = "不予批准" if officer else "案件全部解除，不再审批"
+def rejected(after: Order, officer: str | None, now: datetime, *, own: bool = False) -> Entry:
+    """Tell who turned an order down, or took it back; nobody did where all of the case was freed."""
+    why = "案件全部解除，不再审批" if officer is None else "已由本人撤回" if own else "不予批准"
     text = f"{KINDS[after.kind]}申请{why}：{_about(after)}"
     return Entry(after.case_id, now, "rejected", _by(officer) if officer else MACHINE, text)
 

@@ -45,7 +45,7 @@ class Heard:
 async def take_verdicts(
     pool: Pool, identity: Seal, deadlines: Deadlines, verdicts: Sequence[VerdictReached], now: datetime
 ) -> Taken:
-    """Count new reports, open or join cases for those at alert level, and alert the units in charge.
+    """Count new reports, open or join cases for those at alert level; alert the branches' units and those in charge.
 
     A report that is judged again and is an alert now goes into a case like a new one; its money was counted
     before. Every verdict is answered, whatever it changed: by the case its report is in, or as counted.
@@ -160,27 +160,22 @@ async def _write(
     await report_store.put_into_cases(connection, placement.reports, units)
     await store.write_timeline(connection, placement.entries)
     cases = {one.id: one for one in placement.cases()}
+    paths = dict(units.values()) | await people_store.paths_of(connection, {one.in_charge for one in cases.values()})
     alerts = []
     for one in placement.reports:
-        report = one.verdict.report
-        alert_id = new_id()
-        told = alert.facts(
-            alert_id, cases[one.case_id], one.verdict, one.unit, masked[report.report_id], opened=one.opened
-        )
-        path = units[report.branch][1]
-        alerts.append(Alert(alert_id, one.case_id, report.report_id, one.unit, path, told, now))
+        report, about = one.verdict.report, cases[one.case_id]
+        for unit in dict.fromkeys((one.unit, about.in_charge)):
+            alert_id = new_id()
+            told = alert.facts(alert_id, about, one.verdict, unit, masked[report.report_id], opened=one.opened)
+            alerts.append(Alert(alert_id, one.case_id, report.report_id, unit, paths[unit], told, now))
     await alert_store.insert_alerts(connection, alerts)
     await _start_clock(connection, placement, deadlines, now)
 
 
 async def _start_clock(connection: Connection, placement: Placement, deadlines: Deadlines, now: datetime) -> None:
-    """What is opened is to be acknowledged; money that joins a case at work is to be stopped, if none was so far."""
+    """What is opened is to be acknowledged; money that joins a case at work is to be stopped, unless that is done."""
     opened = [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in placement.opened.values()]
-    at_work = [one for one in placement.joined.values() if one.status is CaseStatus.ACKNOWLEDGED]
-    left = await clock_store.to_be_stopped(connection, [one.id for one in at_work]) if at_work else set()
-    joined = [
-        Deadline(one.id, Stage.ORDER, now + deadlines.span(one.in_charge, one.urgency, Stage.ORDER))
-        for one in at_work
-        if one.id in left
-    ]
-    await clock_store.start(connection, [*opened, *joined])
+    await clock_store.start(connection, opened)
+    waiting = [one for one in placement.joined.values() if one.status is CaseStatus.OPEN]
+    await clock_store.hasten(connection, [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in waiting])
+    await clock_store.start_order(connection, deadlines, list(placement.joined.values()), now)

@@ -8,6 +8,7 @@ from services.notifier.cases.case import Case
 from services.notifier.cases.store import CASE_FIELDS, case_of
 from services.notifier.clock.clock import Deadline, Deadlines, Due, Stage, Urgency
 from services.notifier.clock.overdue import Rung
+from shared.events import CaseStatus
 from shared.outbox import new_id
 from shared.postgres import Connection, Pool
 
@@ -25,6 +26,21 @@ async def start(connection: Connection, deadlines: Sequence[Deadline]) -> None:
         [one.stage.value for one in deadlines],
         [one.subject for one in deadlines],
         [one.step for one in deadlines],
+        [one.due_at for one in deadlines],
+    )
+
+
+async def hasten(connection: Connection, deadlines: Sequence[Deadline]) -> None:
+    """Let deadlines that run, and have not been missed yet, come sooner; none comes later."""
+    await connection.execute(
+        """
+        update deadline d set due_at = u.due_at
+        from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as u (case_id, stage, due_at)
+        where d.case_id = u.case_id and d.stage = u.stage and d.subject is null and d.step = 0 and d.state = 'running'
+          and d.due_at > u.due_at
+        """,
+        [one.case_id for one in deadlines],
+        [one.stage.value for one in deadlines],
         [one.due_at for one in deadlines],
     )
 
@@ -130,19 +146,43 @@ async def ways_up(connection: Connection, units: Collection[str]) -> dict[str, l
 
 
 async def to_be_stopped(connection: Connection, case_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the cases whose money was not all averted and that have no order but such as failed."""
+    """Return those of the cases that have money which was not averted and which no order but such as failed is about.
+
+    An order is about the reports it covers; while it waits or holds, about those too that have joined since. Reports
+    that were split off are still held by the case that was left.
+    """
     rows = await connection.fetch(
         """
         select r.case_id
-        from report r left join disposition d on d.report_id = r.id and d.outcome = 'cancelled'
+        from report r join fraud_case c on c.id = r.case_id
+        left join disposition d on d.report_id = r.id and d.outcome = 'cancelled'
         where r.case_id = any($1::uuid[])
-          and not exists (select from bank_order o
-                          where o.case_id = r.case_id and o.status not in ('failed', 'rejected'))
+          and not exists (
+            select from bank_order o
+            where o.case_id = r.case_id and o.status not in ('failed', 'rejected')
+              and (r.id = any(o.covers)
+                   or o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze')
+                      and (o.status <> 'executed' or o.ended_at is null and coalesce(o.expires_at > now(), true))))
+          and not exists (
+            select from bank_order o join fraud_case f on f.id = o.case_id
+            where (f.id = c.split_from or f.split_from = c.split_from) and r.id = any(o.covers)
+              and o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze') and o.status = 'executed'
+              and o.ended_at is null and coalesce(o.expires_at > now(), true))
         group by r.case_id having sum(r.amount_fen) > sum(coalesce(d.amount_fen, 0))
         """,
         list(case_ids),
     )
     return {row["case_id"] for row in rows}
+
+
+async def start_order(connection: Connection, deadlines: Deadlines, cases: Sequence[Case], now: datetime) -> None:
+    """An order is due in those of the cases that are at work and have money to be stopped."""
+    at_work = [one for one in cases if one.status is CaseStatus.ACKNOWLEDGED]
+    left = await to_be_stopped(connection, [one.id for one in at_work]) if at_work else set()
+    spans = {one.id: deadlines.span(one.in_charge, one.urgency, Stage.ORDER) for one in at_work}
+    due = [Deadline(case_id, Stage.ORDER, now + spans[case_id]) for case_id in sorted(left)]
+    await hasten(connection, due)
+    await start(connection, due)
 
 
 async def rules(pool: Pool) -> Deadlines:

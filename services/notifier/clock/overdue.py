@@ -22,6 +22,9 @@ BEIJING: Final = timezone(timedelta(hours=8))
 
 SUPERVISORS: Final = ("supervisor",)
 HOUR_SECONDS: Final = 3600
+MINUTE_SECONDS: Final = 60
+SHORT_SECONDS: Final = 45 * MINUTE_SECONDS
+"""Less than this is said in minutes."""
 
 KINDS: Final[Mapping[Stage, str]] = {
     Stage.ACKNOWLEDGE: "escalated",
@@ -208,7 +211,6 @@ def _why(what: Deadline, at: Situation, order: Order | None, who: str, *, repeat
 def _expiring(at: Situation, hold: Order, now: datetime) -> Follows:
     """Say how long is left and what can be done: that is for the officers to decide."""
     assert hold.expires_at is not None
-    left = (hold.expires_at - now).total_seconds() / HOUR_SECONDS
     if hold.kind not in STOPPING:
         name, may = "冻结", "如需继续，请在到期前续冻"
     elif account_of(at.orders, now).stops < MOST_STOPS:
@@ -216,8 +218,15 @@ def _expiring(at: Situation, hold: Order, now: datetime) -> Follows:
     else:
         name, may = "止付", "该账户已止付两次，不得再延长，可在到期前冻结"
     ends = f"{hold.expires_at.astimezone(BEIJING):%m-%d %H:%M}"
-    why = f"{hold.bank} 的{name}将于 {ends} 到期，剩余约 {left:.0f} 小时：{may}；不处理则到期自动解除"
+    left = _in_words((hold.expires_at - now).total_seconds())
+    why = f"{hold.bank} 的{name}将于 {ends} 到期，剩余约 {left}：{may}；不处理则到期自动解除"
     return Follows(KINDS[Stage.WARNING], at.way[0], (), why, hold)
+
+
+def _in_words(seconds: float) -> str:
+    if seconds > SHORT_SECONDS:
+        return f"{seconds / HOUR_SECONDS:.0f} 小时"
+    return f"{max(seconds, 0) / MINUTE_SECONDS:.0f} 分钟"
 
 
 def _expired(at: Situation, hold: Order) -> Follows:

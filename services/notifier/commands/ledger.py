@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.notifier.money import statement, statement_store, verifying
+from services.notifier.money.checking import Difference
 from services.notifier.money.statement import By, Line, Period
-from services.notifier.money.verifying import Difference, Verified
+from services.notifier.money.verifying import Verified
 from shared.command import connected, run
 
 commands = typer.Typer(help="The ledger: what each yuan turned out to be.", no_args_is_help=True)

@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 
 from services.notifier import people_store
+from services.notifier.alerting import alert_store
 from services.notifier.duty import duty, duty_store
 from services.notifier.duty.duty import Shift
 from services.notifier.duty.duty_requests import DutyView, GapView, HandedOver, HandOver, ShiftView, UnitDuty
@@ -32,7 +33,10 @@ async def put_up(connection: RawConnection, shifts: Sequence[Shift], place: str 
 
 
 async def hand_over(office: Office, officer: Officer, asked: HandOver, now: datetime) -> HandedOver:
-    """End the caller's running shift and begin the successor's, until the same end. Twice is once."""
+    """End the caller's running shift and begin the successor's, until the same end. Twice is once.
+
+    The successor is told of what the unit was alerted of and nobody has acknowledged.
+    """
     try:
         async with office.pool.acquire() as connection, connection.transaction():
             mine = await duty_store.end_running(connection, officer.id, now)
@@ -46,7 +50,9 @@ async def hand_over(office: Office, officer: Officer, asked: HandOver, now: date
             if begun is None:
                 problem = "is no officer of the unit on duty who may decide"
                 raise invalid(FieldProblem(field="to", message=problem))
-            await people_store.audit(connection, f"officer:{officer.name}", "handed_over", begun, asked.note)
+            actor = f"officer:{officer.name}"
+            await people_store.audit(connection, office.identity, actor, "handed_over", begun, asked.note)
+            await alert_store.tell_successor(connection, begun)
     except asyncpg.ExclusionViolationError:
         raise conflict("The officer named has a shift of their own in that time; end yours when it ends.") from None
     on_duty = ShiftView(officer=asked.to, since=now, until=mine["until"])

@@ -41,4 +41,5 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         officer = await decider(door, request)
         asked = parse(HandOver, await read_body(request, "application/json"))
         done = await duties.hand_over(door.office, officer, asked, now())
+        await door.alerted()
         return JSONResponse(done.model_dump(mode="json"))

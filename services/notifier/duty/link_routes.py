@@ -64,9 +64,9 @@ def routes(door_of: DoorOf) -> APIRouter:
         door.relay.publish_soon(done.rows)
         standing = Standing.DONE if done.taken_on else done.sent.standing
         door.metrics.links.labels(standing.value).inc()
-        if done.taken_on:
-            seconds = (at - done.taken_on.alerted_at).total_seconds()
-            door.metrics.count_acknowledgement(done.taken_on.unit, seconds, in_time=at <= done.taken_on.acknowledge_by)
+        if before := done.taken_on:
+            seconds = (at - before.alerted_at).total_seconds()
+            door.metrics.count_acknowledgement(before.in_charge, seconds, in_time=at <= before.acknowledge_by)
         return _shown(done.sent, standing)
 
     return router

@@ -8,7 +8,8 @@ from shared.postgres import Connection, Pool, Row
 async def sent(connection: Connection | Pool, delivery_id: UUID) -> Row | None:
     """Return what a link is about: delivery and case, whether it was used, the officer it was sent to.
 
-    Nothing where it was not sent to an officer, or to one who may decide no longer or sees the case no longer.
+    Nothing where it was not sent to an officer, or to one who may decide no longer or sees the case no longer, or to
+    an address that was removed since: a phone may be lost.
     """
     return await connection.fetchrow(
         """
@@ -16,7 +17,7 @@ async def sent(connection: Connection | Pool, delivery_id: UUID) -> Row | None:
                l.delivery_id is not null as used,
                o.id, o.name, o.unit, o.role, u.path, u.level
         from delivery d
-        join target t on t.id = d.target_id
+        join target t on t.id = d.target_id and t.removed_at is null
         join officer o on o.id = t.officer and o.revoked_at is null and o.role <> 'auditor'
         join unit u on u.code = o.unit
         join fraud_case c on c.id = d.case_id

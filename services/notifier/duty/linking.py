@@ -58,7 +58,8 @@ async def acknowledge(office: Office, token: str, now: datetime) -> Acknowledged
         if not await link_store.use(connection, delivery_id, before.id, officer.id):
             return Acknowledged(asked, None, [])
         rows = await decisions.take_on(connection, office, officer, before, now)
-        await people_store.audit(connection, f"officer:{officer.name}", "acknowledged_by_link", before.id, "")
+        actor = f"officer:{officer.name}"
+        await people_store.audit(connection, office.identity, actor, "acknowledged_by_link", before.id)
         return Acknowledged(await _sent(connection, delivery_id), before, rows)
 
 

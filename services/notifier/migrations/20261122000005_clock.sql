@@ -76,6 +76,12 @@ alter table alert alter report_id set not null;
 
 drop index fraud_case_open;
 
+-- The release before this knows one open case an account: of several, the first stays open.
+update fraud_case c set status = 'closed', closed_at = now(), reason = '系统回退，并入同一账户的在办案件', changed_at = now()
+where c.status <> 'closed' and exists (
+    select from fraud_case o where o.payee_token = c.payee_token and o.status <> 'closed' and o.id < c.id
+);
+
 create unique index fraud_case_open on fraud_case (payee_token) where status <> 'closed';
 
 alter table fraud_case drop split_from, drop urgency, drop responsible, drop in_charge;

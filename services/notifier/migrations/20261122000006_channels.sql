@@ -31,7 +31,7 @@ create index target_by_officer on target (officer) where removed_at is null;
 create index target_by_bank on target (bank) where removed_at is null;
 
 insert into target (id, unit, channel, address, sealed_secret, shown, created_at, removed_at)
-select id, unit, 'webhook', url, sealed_secret, substring(url from '^https?://[^/?#]+'), created_at, removed_at
+select id, unit, 'webhook', url, sealed_secret, substring(url from '^https?://(?:[^/?#]*@)?([^/?#]+)'), created_at, removed_at
 from webhook;
 
 alter table delivery rename to delivery_before;
@@ -71,8 +71,12 @@ create index delivery_by_case on delivery (case_id) where state = 'pending';
 
 -- migrate:down
 
-drop table delivery;
+alter table delivery rename to delivery_since;
 
+alter index delivery_due rename to delivery_since_due;
+
+-- Only webhooks from before are taken back, with what is on its way to them: the addresses of later ones are sealed,
+-- which the release before this cannot open, and the other channels it does not know.
 create table webhook (
     id uuid primary key,
     unit text not null references unit (code),
@@ -86,8 +90,6 @@ insert into webhook (id, unit, url, sealed_secret, created_at, removed_at)
 select id, unit, address, sealed_secret, created_at, removed_at from target
 where unit is not null and channel = 'webhook' and address like 'http%';
 
-drop table target;
-
 create table delivery (
     alert_id uuid not null references alert (id),
     webhook_id uuid not null references webhook (id),
@@ -100,3 +102,13 @@ create table delivery (
 );
 
 create index delivery_due on delivery (due_at) where state = 'pending';
+
+insert into delivery (alert_id, webhook_id, state, attempts, due_at, last_reason, delivered_at)
+select d.message_id, d.target_id, d.state, d.attempts, d.due_at, d.last_reason, d.settled_at
+from delivery_since d join webhook w on w.id = d.target_id
+join alert a on a.id = d.message_id and a.report_id is not null
+where d.state <> 'moot';
+
+drop table delivery_since;
+
+drop table target;

@@ -20,6 +20,9 @@ create table shift (
 
 create index shift_by_end on shift (unit, ends_at);
 
+-- Whoever takes a shift over is told of the cases that nobody has acknowledged.
+create index alert_by_case on alert (case_id);
+
 -- Links that have acknowledged: each does so once.
 create table link_used (
     delivery_id uuid primary key,
@@ -29,6 +32,8 @@ create table link_used (
 );
 
 -- migrate:down
+
+drop index alert_by_case;
 
 drop table link_used;
 

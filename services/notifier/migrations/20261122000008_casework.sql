@@ -6,12 +6,23 @@ alter table case_unit add whole boolean not null default false;
 -- The unit in charge was told of a case at its opening, or when it was transferred to it.
 alter table fraud_case add transferred_at timestamptz;
 
+create index fraud_case_split on fraud_case (split_from) where split_from is not null;
+
 create index fraud_case_closed on fraud_case (closed_at) where status = 'closed';
 
+-- What officers write may name people, so it lies sealed: what follows a line's `text`, why a case was closed, why
+-- somebody did what is on record. `reason` of the audit is a rule's name; what is older than this stays as it was.
+alter table timeline add sealed text;
+
+alter table fraud_case add sealed_reason text;
+
+alter table audit add sealed text;
+
+-- `sealed` is bound to `case_id`.
 create table case_link (
     case_id uuid not null references fraud_case (id),
     other_id uuid not null references fraud_case (id),
-    reason text not null,
+    sealed text not null,
     linked_by uuid not null references officer (id),
     linked_at timestamptz not null,
     primary key (case_id, other_id),
@@ -31,16 +42,16 @@ create table note (
 
 create index note_by_case on note (case_id);
 
--- What lies elsewhere and belongs to a case: a reference, never the thing itself.
+-- What lies elsewhere and belongs to a case: a reference, never the thing itself. `token` is the reference's.
 create table attachment (
     id uuid primary key,
     case_id uuid not null references fraud_case (id),
-    reference text not null,
-    title text not null,
+    token text not null,
+    sealed text not null,
     sha256 text,
     added_by uuid not null references officer (id),
     added_at timestamptz not null,
-    unique (case_id, reference)
+    unique (case_id, token)
 );
 
 -- An account holder objects to a hold; the police answer in time. Who objects, why, and the answer are sealed.
@@ -63,7 +74,13 @@ create index objection_by_case on objection (case_id);
 
 drop table objection, attachment, note, case_link;
 
-drop index fraud_case_closed;
+alter table audit drop sealed;
+
+alter table fraud_case drop sealed_reason;
+
+alter table timeline drop sealed;
+
+drop index fraud_case_closed, fraud_case_split;
 
 alter table fraud_case drop transferred_at;
 

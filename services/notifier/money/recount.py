@@ -4,11 +4,14 @@ It is written the plainest way, one rule after the other as docs/ledger.md state
 a mistake here are not the same one. Amounts in fen.
 """
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from pydantic import ValidationError
 
 from shared.events import FeedbackReceived
 from shared.postgres import Row
@@ -30,8 +33,13 @@ class Sent:
 
 
 def said(order: Row) -> FeedbackReceived | None:
-    """Return the bank's answer as it came."""
-    return FeedbackReceived.model_validate_json(order["answer"]) if order["answer"] is not None else None
+    """Return the bank's answer as it came, where it was kept and can be read."""
+    if order["answer"] is None:
+        return None
+    try:
+        return FeedbackReceived.model_validate_json(order["answer"])
+    except ValidationError:
+        return None
 
 
 def amounts(reports: Sequence[Row], alike: Iterable[Row], orders: Sequence[Row]) -> Money:
@@ -90,6 +98,20 @@ def _how_it_ended(transfer: Sent) -> None:
         if report["outcome"] == "cancelled" and report["disposition_fen"] > transfer.averted:
             transfer.averted, transfer.averted_report = report["disposition_fen"], report["id"]
     transfer.averted = min(transfer.averted, transfer.amount - transfer.gone)
+
+
+def lawful_end(hold: Row, answer: FeedbackReceived) -> datetime | None:
+    """When a hold must be over: 48 hours or its term after the bank executed it, or earlier where the bank says so."""
+    at = answer.executed_at
+    if at is None:
+        return None
+    if hold["kind"] in ("stop", "extend_stop"):
+        end = min(at, hold["bank_stopped_at"] or at) + timedelta(hours=48)
+    else:
+        years, month = divmod(at.month - 1 + (hold["term_months"] or 6), 12)
+        last = monthrange(at.year + years, month + 1)[1]
+        end = at.replace(year=at.year + years, month=month + 1, day=min(at.day, last))
+    return min(end, answer.expires_at or end)
 
 
 def _accounts(orders: Sequence[Row]) -> list[list[Row]]:

@@ -1,6 +1,7 @@
 """notifier's SQL for verifying the ledger: pages of cases and of reports in none, and what there is about them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from shared.postgres import AnyConnection, Row
@@ -9,7 +10,7 @@ from shared.postgres import AnyConnection, Row
 async def first_cases_after(connection: AnyConnection, case_id: UUID, most: int) -> list[Row]:
     """Return a page of the cases that were not split from another."""
     return await connection.fetch(
-        "select id, bank, unit from fraud_case where split_from is null and id > $1 order by id limit $2",
+        "select id, bank, unit, amount_fen from fraud_case where split_from is null and id > $1 order by id limit $2",
         case_id,
         most,
     )
@@ -18,7 +19,7 @@ async def first_cases_after(connection: AnyConnection, case_id: UUID, most: int)
 async def split_from(connection: AnyConnection, case_ids: Sequence[UUID]) -> list[Row]:
     """Return the cases that were split from these directly."""
     return await connection.fetch(
-        "select id, split_from from fraud_case where split_from = any($1::uuid[])", list(case_ids)
+        "select id, split_from, amount_fen from fraud_case where split_from = any($1::uuid[])", list(case_ids)
     )
 
 
@@ -94,6 +95,24 @@ async def booked_for_nobody(connection: AnyConnection) -> list[Row]:
         group by kind, case_id, report_id, bank, unit
         """
     )
+
+
+async def answers_kept_since(connection: AnyConnection) -> datetime | None:
+    """Return when the oldest answer that is kept was given."""
+    since: datetime | None = await connection.fetchval("select min(received_at) from feedback")
+    return since
+
+
+async def counts(connection: AnyConnection) -> Row:
+    """Return how many cases, reports, orders and entries there are."""
+    row = await connection.fetchrow(
+        """
+        select (select count(*) from fraud_case) as cases, (select count(*) from report) as reports,
+               (select count(*) from bank_order) as orders, (select count(*) from ledger) as entries
+        """
+    )
+    assert row is not None
+    return row
 
 
 async def totals_off(connection: AnyConnection) -> list[Row]:

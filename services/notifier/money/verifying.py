@@ -1,48 +1,35 @@
 """`lanjie ledger verify`: the ledger against the events it was made of. Reads only; names every difference."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-from services.notifier.money import recount, verify_store
-from shared.events import VerdictReached
+from services.notifier.money import checking, recount, verify_store
+from services.notifier.money.checking import Difference
 from shared.postgres import AnyConnection, Row
 
 K = TypeVar("K", UUID, str)
 
 PAGE: Final = 500
 NOBODY: Final = UUID(int=0)
-ENDED_BY: Final = {
-    "released": ("release_stop", "unfreeze"),
-    "extended": ("extend_stop",),
-    "frozen": ("freeze",),
-    "renewed": ("extend_freeze",),
-}
-"""The orders that end a hold, by what is written of how it ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Something that is not as the events say. `about` is `case …`, `report …`, `order …` or `total`. In fen."""
-
-    about: str
-    what: str
-    expected: object
-    found: object
 
 
 @dataclass(slots=True)
 class Verified:
-    """What was looked at, and what differs. `answers_not_kept` are orders answered before answers were kept."""
+    """What was looked at, and what differs. `answers_not_kept` are orders of which only the answer's result is left.
+
+    Answers are kept since `kept_since`; one that was given later and is not there is a difference.
+    """
 
     cases: int = 0
     reports: int = 0
     orders: int = 0
     entries: int = 0
     answers_not_kept: int = 0
+    kept_since: datetime | None = field(default=None, compare=False)
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -54,6 +41,7 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
     """Compare all there is as it stands at one moment, page by page; `looked` is told after each page."""
     found = Verified()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        found.kept_since = await verify_store.answers_kept_since(connection)
         last = NOBODY
         while roots := await verify_store.first_cases_after(connection, last, PAGE):
             await _verify_cases(connection, roots, found)
@@ -70,14 +58,21 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
         for row in await verify_store.totals_off(connection):
             name = f"{row['kind']} of {row['bank']} in {row['unit']}"
             found.differences.append(Difference("total", name, row["summed"], row["total"]))
+        there = await verify_store.counts(connection)
+        looked_at = {"cases": found.cases, "reports": found.reports, "orders": found.orders, "entries": found.entries}
+        for name, number in looked_at.items():
+            if number != there[name]:
+                found.differences.append(Difference("total", f"{name} looked at", there[name], number))
     return found
 
 
 async def _verify_cases(connection: AnyConnection, roots: Sequence[Row], found: Verified) -> None:
     root_of = {row["id"]: row["id"] for row in roots}
+    written = {row["id"]: row["amount_fen"] for row in roots}
     newest = list(root_of)
     while further := await verify_store.split_from(connection, newest):
         root_of |= {row["id"]: root_of[row["split_from"]] for row in further}
+        written |= {row["id"]: row["amount_fen"] for row in further}
         newest = [row["id"] for row in further]
     cases: dict[UUID, list[UUID]] = defaultdict(list)
     for case_id, root in root_of.items():
@@ -91,6 +86,7 @@ async def _verify_cases(connection: AnyConnection, roots: Sequence[Row], found: 
     )
     alike = await _alike(connection, [one for those in reports.values() for one in those])
     found.cases += len(root_of)
+    _compare_amounts(written, [one for those in reports.values() for one in those], found)
     for root in roots:
         those = reports.get(root["id"], [])
         given = orders.get(root["id"], [])
@@ -103,6 +99,16 @@ async def _verify_cases(connection: AnyConnection, roots: Sequence[Row], found: 
             case_id = None if report_id else root["id"]
             wanted[kind, case_id, report_id, label["bank"], label["unit"]] += fen
         _compare(wanted, booked.get(root["id"], []), found)
+
+
+def _compare_amounts(written: Mapping[UUID, int], reports: Sequence[Row], found: Verified) -> None:
+    """Name each case whose amount is not that of its reports."""
+    summed: Counter[UUID] = Counter()
+    for report in reports:
+        summed[report["case_id"]] += report["amount_fen"]
+    for case_id, fen in written.items():
+        if summed[case_id] != fen:
+            found.differences.append(Difference(f"case {case_id}", "amount of its reports", summed[case_id], fen))
 
 
 async def _verify_loose(connection: AnyConnection, report_ids: Sequence[UUID], found: Verified) -> None:
@@ -145,59 +151,10 @@ def _verify_events(reports: Sequence[Row], orders: Sequence[Row], found: Verifie
     found.reports += len(reports)
     found.orders += len(orders)
     for report in reports:
-        if report["verdict"] is not None:
-            filed = VerdictReached.model_validate_json(report["verdict"]).report
-            for name in ("bank", "branch", "amount_fen"):
-                if getattr(filed, name) != report[name]:
-                    about = f"report {report['id']}"
-                    found.differences.append(Difference(about, name, getattr(filed, name), report[name]))
+        found.differences += checking.report(report)
     for order in orders:
-        answer = recount.said(order)
-        if answer is None:
-            found.answers_not_kept += order["feedback_id"] is not None
-        for name, expected, written in _answers(order):
-            if expected != written:
-                found.differences.append(Difference(f"order {order['id']}", name, expected, written))
-        if wrong := _wrong_end(order, orders):
-            found.differences.append(Difference(f"order {order['id']}", "how the hold ended", *wrong))
-
-
-def _answers(order: Row) -> Iterator[tuple[str, object, object]]:
-    """Yield what the bank's answer says, and what is written of it."""
-    answer = recount.said(order)
-    if answer is not None:
-        yield "status", "executed" if answer.result == "success" else "failed", order["status"]
-        yield "feedback_id", answer.feedback_id, order["feedback_id"]
-        for name in ("balance_before_fen", "stopped_fen", "frozen_fen", "returned_fen", "executed_at"):
-            yield name, getattr(answer, name), order[name]
-    elif order["feedback_id"] is None:
-        yield "answered", False, order["status"] in ("executed", "failed")
-
-
-def _wrong_end(hold: Row, orders: Sequence[Row]) -> tuple[str, str] | None:
-    """Return how a hold must have ended and what is written, where that cannot be."""
-    if hold["status"] != "executed" or hold["kind"] not in ("stop", "extend_stop", "freeze", "extend_freeze"):
-        return None
-    done = [
-        one
-        for one in orders
-        if one["status"] == "executed" and one["case_id"] == hold["case_id"] and one["id"] != hold["id"]
-    ]
-    why, at = hold["ended_why"], hold["ended_at"]
-    if at is None:
-        ending = [kind for kinds in ENDED_BY.values() for kind in kinds]
-        by = [one for one in done if one["acts_on"] == hold["id"] and one["kind"] in ending and _before(one, hold)]
-        return (f"by order {by[0]['id']}", "it holds") if by else None
-    if why == "expired":
-        expires: datetime | None = hold["expires_at"]
-        return None if at == expires else (f"expired at {expires}", f"expired at {at}")
-    if any(one["kind"] in ENDED_BY[why] and one["executed_at"] == at for one in done):
-        return None
-    return "by an order", f"{why} by none"
-
-
-def _before(order: Row, hold: Row) -> bool:
-    return bool(hold["expires_at"] is None or order["executed_at"] < hold["expires_at"])
+        found.answers_not_kept += order["answer"] is None and order["feedback_id"] is not None
+        found.differences += checking.order(order, orders, found.kept_since)
 
 
 def _by(rows: Sequence[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:

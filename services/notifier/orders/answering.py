@@ -15,11 +15,11 @@ from services.notifier.money import family_store, ledger, money_store
 from services.notifier.office import Office
 from services.notifier.orders import effect, onward, onward_store, order_store, ordering
 from services.notifier.orders.order import ENDING, Order, Standing
-from shared.events import CaseStatus, FeedbackContradicted, FeedbackReceived, Finding, OrderChanged
+from shared.events import CaseStatus, FeedbackContradicted, FeedbackReceived, Finding, OrderChanged, OrderKind
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 
-LET_GO: Final = "本案已决定全部解除"
+LET_GO: Final = "该账户已决定解除控制"
 """Why the bank is told to free what it holds, where the case itself names no reason."""
 
 
@@ -49,6 +49,8 @@ async def take_feedback(
             after = effect.answered(before, feedback)
             rows = await _apply(connection, about, after, mine, _order_event(event, after), now)
             await _follow(connection, office, feedback, after, now)
+            if after.status is Standing.FAILED and not after.unwanted:
+                await clock_store.start_order(connection, office.deadlines(), [about], now)
             rows += await _free_unwanted(connection, office, about, after, now)
         else:
             after = None
@@ -97,12 +99,15 @@ async def _follow(
 async def _free_unwanted(
     connection: Connection, office: Office, about: Case, after: Order, now: datetime
 ) -> list[Outgoing]:
-    """Free at once what the bank holds for a case that no longer wants it held."""
-    unfounded = about.status is CaseStatus.CLOSED and about.finding is Finding.UNFOUNDED
-    if not after.holds(now) or not (after.unwanted or unfounded):
+    """Free at once what the bank holds for a case that no longer wants it held. What failed is for officers to see."""
+    if after.status is not Standing.EXECUTED:
         return []
+    unfounded = about.status is CaseStatus.CLOSED and about.finding is Finding.UNFOUNDED
     mine = [one for one in await order_store.orders_in(connection, about.id) if one.payee_token == after.payee_token]
-    reason = about.reason if unfounded and about.reason else LET_GO
+    if not any(one.holds(now) and (one.unwanted or unfounded) for one in mine):
+        return []
+    sealed = about.sealed_reason if unfounded else None
+    reason = office.identity.open(sealed, str(about.id)) if sealed else LET_GO
     given, rows = await ordering.release_account(connection, office, None, about, mine, reason, now)
     await store.write_timeline(connection, [timeline.ordered(one, None, now) for one in given])
     return rows
@@ -115,12 +120,18 @@ async def _set_clock(connection: Connection, after: Order, mine: Sequence[Order]
     """
     await clock_store.meet(connection, [after.case_id], [Stage.FEEDBACK], [after.id])
     if after.kind in ENDING and after.status is Standing.EXECUTED:
-        releases = [one.id for one in mine if one.kind in ENDING and one.payee_token == after.payee_token]
-        await clock_store.meet(connection, [after.case_id], [Stage.RELEASE], releases)
+        await clock_store.meet(connection, [after.case_id], [Stage.RELEASE], _freed_by(after, mine))
     if ended:
         await clock_store.meet(connection, [after.case_id], [Stage.WARNING, Stage.EXPIRY], [one.id for one in ended])
-    if after.expires_at is not None:
+    if after.expires_at is not None and after.id not in [one.id for one in ended]:
         await clock_store.start(connection, running_out(after))
+
+
+def _freed_by(done: Order, mine: Sequence[Order]) -> list[UUID]:
+    """Return the orders whose purpose a freeing has met: itself, and those that failed; a freeze outlasts a release."""
+    met = ENDING if done.kind is OrderKind.UNFREEZE else (done.kind,)
+    failed = [one for one in mine if one.kind in met and one.payee_token == done.payee_token and not one.waits]
+    return [done.id, *(one.id for one in failed)]
 
 
 def running_out(hold: Order) -> list[Deadline]:
@@ -148,6 +159,8 @@ async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datet
     """Put a contradicting answer where the officers see it, once, and answer it. Raises `UnknownOrderError`."""
     async with pool.acquire() as connection, connection.transaction():
         about = await locked_case(connection, event.case_id)
+        if await order_store.case_of_order(connection, event.order_id) != about.id:
+            raise UnknownOrderError
         await store.tell(connection, [timeline.contradicted(about.id, event, now)])
         order_as_it_stands = await order_store.event_of(connection, event.order_id)
         rows = [outgoing(order_as_it_stands.model_copy(update={"answers": event.contradiction_id}), new_id())]

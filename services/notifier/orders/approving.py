@@ -10,14 +10,14 @@ from services.notifier.cases import store, timeline
 from services.notifier.cases.announcing import write_case
 from services.notifier.cases.case import Case, Entry
 from services.notifier.clock import clock_store
-from services.notifier.clock.clock import Deadline, Stage
+from services.notifier.clock.clock import Stage
 from services.notifier.office import Office
 from services.notifier.orders import legality, order_store, ordering
 from services.notifier.orders.order import Order
 from services.notifier.orders.ordering import on_record
 from services.notifier.people_store import Officer
 from shared.errors import not_found
-from shared.events import CaseStatus, OrderChanged
+from shared.events import OrderChanged
 from shared.outbox import Outgoing
 from shared.postgres import Connection
 
@@ -38,7 +38,7 @@ async def approve(office: Office, officer: Officer, order_id: UUID, now: datetim
         event = await order_store.event_of(connection, order_id)
         event = event.model_copy(update={"version": after.version, "starts_at": now})
         entry = timeline.approved(after, officer.name, now)
-        await people_store.audit(connection, f"officer:{officer.name}", "order_approved", order_id, "")
+        await people_store.audit(connection, office.identity, f"officer:{officer.name}", "order_approved", order_id)
         rows = await _settle(connection, about, after, event, entry)
         rows += await ordering.send(connection, office, after, event, about, now)
     return after, rows
@@ -49,16 +49,14 @@ async def reject(
 ) -> tuple[Order, list[Outgoing]]:
     """Turn a proposed order down: who could approve it, or whose it is. An order is due again where none is left."""
     async with on_record(office, officer, order_id), office.pool.acquire() as connection, connection.transaction():
-        about, before, every = await _proposed(connection, officer, order_id)
+        about, before, _ = await _proposed(connection, officer, order_id)
         after = legality.rejected(before, officer.id, officer.role, officer.level)
         event = await order_store.event_of(connection, order_id)
-        entry = timeline.rejected(after, officer.name, now)
-        await people_store.audit(connection, f"officer:{officer.name}", "order_rejected", order_id, reason)
+        entry = timeline.rejected(after, officer.name, now, own=after.ordered_by == officer.id)
+        actor = f"officer:{officer.name}"
+        await people_store.audit(connection, office.identity, actor, "order_rejected", order_id, reason)
         rows = await _settle(connection, about, after, event, entry)
-        others = [one for one in every if one.case_id == about.id and one.id != order_id]
-        if about.status is not CaseStatus.CLOSED and not any(one.waits or one.holds(now) for one in others):
-            span = office.deadlines().span(about.in_charge, about.urgency, Stage.ORDER)
-            await clock_store.start(connection, [Deadline(about.id, Stage.ORDER, now + span)])
+        await clock_store.start_order(connection, office.deadlines(), [about], now)
     return after, rows
 
 

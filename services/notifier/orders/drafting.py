@@ -13,11 +13,12 @@ from services.notifier.cases.requests import Ordering
 from services.notifier.money import money_store
 from services.notifier.money.transfer import transfers_of
 from services.notifier.office import Office
-from services.notifier.orders import legality, onward_store, order, order_store
+from services.notifier.orders import legality, onward_store, order, order_store, returning
 from services.notifier.orders.holds import account_of
 from services.notifier.orders.legality import Transfer
 from services.notifier.orders.onward import Addressee
 from services.notifier.orders.order import FALLEN, Order
+from services.notifier.orders.returning import Customer
 from services.notifier.people_store import Officer
 from shared.errors import FieldProblem, invalid
 from shared.events import AccountType, Checked, OrderChanged, OrderKind, VerdictReached
@@ -29,7 +30,8 @@ from shared.privacy import Seal
 class Subject:
     """What an order is about. `orders` are all ever made on the account, oldest first; `mine` the case's on any.
 
-    `covers` are the reports whose money it may stop, `stoppable_fen` how much that is, `first` the oldest of them.
+    `covers` are the reports whose money it may stop, `stoppable_fen` how much that is, `first` the oldest of them; of a
+    return, those of the customer who gets the money back, and what is still to be given back to them.
     `held` is the case's hold on the account, `wrong` the failed order to be put right in the facts `corrected`.
     """
 
@@ -60,7 +62,7 @@ async def subject_of(connection: Connection, office: Office, about: Case, asked:
     before = further or await _as_told(connection, earlier, first, office.identity)
     to = _put_right(before, asked, office) if asked.corrects else before
     on_account = [one for one in every if one.payee_token == to.token]
-    return Subject(
+    subject = Subject(
         to=to,
         orders=on_account,
         mine=mine,
@@ -70,6 +72,19 @@ async def subject_of(connection: Connection, office: Office, about: Case, asked:
         held=account_of([one for one in on_account if one.case_id == about.id], now).by,
         wrong=earlier if asked.corrects else None,
         corrected=_corrected(asked, before, earlier),
+    )
+    if asked.kind is not OrderKind.RETURN_FUNDS or subject.held is None:
+        return subject
+    return _giving_back(subject, returning.customer(asked.report_id, verdicts, transfers), office.identity)
+
+
+def _giving_back(subject: Subject, customer: Customer, identity: Seal) -> Subject:
+    return replace(
+        subject,
+        to=replace(subject.to, payer=returning.payer_of(customer.first, identity)),
+        covers=customer.covers,
+        stoppable_fen=max(0, customer.paid_fen - returning.given_back(customer.covers, subject.mine)),
+        first=customer.first,
     )
 
 
@@ -120,7 +135,7 @@ async def _as_told(connection: Connection, earlier: Order | None, first: Verdict
     else:
         report = first.report
         people = json.loads(identity.open(report.identity, str(report.report_id)))
-        people["payer"]["bank_code"] = report.bank
+        people["payer"] = returning.payer_of(first, identity)
         told_at, kind, bank, fen = report.observed_at, report.payee_account_type, report.payee_bank, report.amount_fen
         token, level = report.payee_token, 1
     payer, payee = people["payer"], people["payee"]

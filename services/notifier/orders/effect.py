@@ -7,6 +7,8 @@ from typing import Final
 
 from services.notifier.clock.clock import STOP_LASTS
 from services.notifier.orders.order import (
+    ENDING,
+    FREEZING,
     HOLDING,
     STOPPING,
     USUAL_TERM_MONTHS,
@@ -74,20 +76,46 @@ WHY_ENDED: Final[Mapping[OrderKind, EndedWhy]] = {
 
 
 def ended_by(done: Order, orders: Sequence[Order]) -> list[Order]:
-    """Return the holds of its case on the account that an executed order ends or takes over, ended."""
-    why = WHY_ENDED.get(done.kind)
-    if why is None or done.status is not Standing.EXECUTED or done.executed_at is None:
-        return []
-    over = HOLDING if done.kind in (OrderKind.EXTEND_FREEZE, OrderKind.UNFREEZE) else STOPPING
-    return [
-        replace(one, ended_at=done.executed_at, ended_why=why)
+    """Return the holds of its case on the account that an executed order ends or takes over, ended.
+
+    Answers come in any order. So an order whose own hold was over before its answer came is among them.
+    """
+    others = [
+        one
         for one in orders
-        if one.id != done.id
-        and one.case_id == done.case_id
-        and one.payee_token == done.payee_token
-        and one.kind in over
-        and one.holds(done.executed_at)
+        if one.id != done.id and one.case_id == done.case_id and one.payee_token == done.payee_token
     ]
+    ended = [_ended(one, done) for one in others if _ends(done, one)]
+    before = next((one for one in others if _ended_before(done, one)), None)
+    return [*ended, _ended(done, before)] if before else ended
+
+
+def _ended(hold: Order, by: Order) -> Order:
+    return replace(hold, ended_at=by.executed_at, ended_why=WHY_ENDED[by.kind])
+
+
+def _ends(done: Order, hold: Order) -> bool:
+    """What the bank did after it had freed the account is held still, unless the freeing names it."""
+    if done.executed_at is None or not _reaches(done, hold) or not hold.holds(done.executed_at):
+        return False
+    later = hold.executed_at is not None and hold.executed_at > done.executed_at
+    return done.kind not in ENDING or hold.id == done.acts_on or not later
+
+
+def _ended_before(hold: Order, other: Order) -> bool:
+    """Whether another order, answered before this one, had freed the account later, or put a freeze in its place."""
+    if hold.executed_at is None or other.executed_at is None or not _reaches(other, hold):
+        return False
+    if other.kind in ENDING:
+        return hold.ordered_at <= other.ordered_at and hold.executed_at < other.executed_at
+    return other.kind in FREEZING and hold.kind in STOPPING and other.holds(hold.executed_at)
+
+
+def _reaches(done: Order, hold: Order) -> bool:
+    """Whether an order that was executed is of a kind to end a hold of that kind."""
+    over = HOLDING if done.kind in (OrderKind.EXTEND_FREEZE, OrderKind.UNFREEZE) else STOPPING
+    executed = done.status is Standing.EXECUTED and hold.status is Standing.EXECUTED
+    return executed and done.kind in WHY_ENDED and hold.kind in over
 
 
 def expired(order: Order) -> Order:

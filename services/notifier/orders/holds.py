@@ -78,7 +78,7 @@ def left_to_return(account: Account, orders: Sequence[Order]) -> int:
     """Return what a freeze still holds, in fen: never more was returned, or is being, than any of its orders froze.
 
     A bank may answer a renewal with what is left or with what was frozen at first; so each link of the chain counts
-    the returns since.
+    the returns since. A freeze of the whole account holds other money too; what it was ordered for may be returned.
     """
     if account.by is None or account.hold is not Hold.FROZEN:
         return 0
@@ -89,7 +89,8 @@ def left_to_return(account: Account, orders: Sequence[Order]) -> int:
     left, gone = LARGEST_AMOUNT_FEN, 0
     for link in freeze_chain(account.by, orders):
         gone += returned[link.id]
-        left = min(left, (link.frozen_fen or 0) - gone)
+        frozen = link.frozen_fen or 0
+        left = min(left, (min(frozen, link.amount_fen) if link.scope == "account" else frozen) - gone)
     return max(0, left)
 
 

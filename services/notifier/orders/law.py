@@ -1,4 +1,4 @@
-"""The rules that orders must not break, each with the sentence that refuses and where the rule comes from. Pure."""
+"""The rules that orders and work on cases must not break: the sentence that refuses, where it comes from. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +22,7 @@ class Rule(StrEnum):
     UNFREEZE_WHAT_IS_FROZEN = "nothing-is-frozen"
     RETURN_WHAT_IS_FROZEN = "return-what-is-frozen"
     RETURN_AFTER_CONFIRMED = "return-after-confirmed"
+    RETURN_TO_ONE = "return-to-one-customer"
     UNFOUNDED_HOLDS_NOTHING = "unfounded-holds-nothing"
     HELD_BY_ANOTHER_CASE = "held-by-another-case"
     ONE_AT_A_TIME = "one-at-a-time"
@@ -37,6 +38,12 @@ class Rule(StrEnum):
     APPROVE_WHAT_IS_PROPOSED = "approve-what-is-proposed"
     OWN_APPROVAL = "own-approval"
     APPROVAL_LEVEL = "approval-level"
+    ANSWERED_FIRST = "orders-answered-first"
+    ONE_FINDING = "one-finding-a-case"
+    CLOSED = "case-is-closed"
+    ONE_OPEN = "one-open-case-an-account"
+    REJECTED_BY = "objection-rejected-by-approver"
+    ANSWERED_ONCE = "objection-answered-once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,11 @@ LAWS: Final[dict[Rule, Law]] = {
     ),
     Rule.RETURN_AFTER_CONFIRMED: Law(
         "Money is returned once the case is closed as confirmed; close it first.", PROCEDURE
+    ),
+    Rule.RETURN_TO_ONE: Law(
+        "Several customers paid into this account; name in 'report_id' whose money is returned, and how much.",
+        PROCEDURE,
+        HTTPStatus(422),
     ),
     Rule.UNFOUNDED_HOLDS_NOTHING: Law(
         "The case was found unfounded, so nothing may be frozen in it; reopen it first.", LAW
@@ -125,6 +137,16 @@ LAWS: Final[dict[Rule, Law]] = {
         PROCEDURE,
         HTTPStatus.FORBIDDEN,
     ),
+    Rule.ANSWERED_FIRST: Law(
+        "An order of this case is waiting for the bank's answer or a second officer's approval; close the case after "
+        "it.",
+        OURS,
+    ),
+    Rule.ONE_FINDING: Law("The case is closed with another finding; reopen it to correct that.", OURS),
+    Rule.CLOSED: Law("The case is closed, so it stays as it is; reopen it first.", OURS),
+    Rule.ONE_OPEN: Law("Another case on this account is open; work on that one, and link the two.", OURS),
+    Rule.REJECTED_BY: Law("An objection is rejected by an approver or a supervisor.", OURS, HTTPStatus.FORBIDDEN),
+    Rule.ANSWERED_ONCE: Law("The objection has been answered otherwise.", OURS),
 }
 """OURS marks what no law says and the product needs."""
 

@@ -121,7 +121,10 @@ def _refuse_term(asked: Asked) -> None:
 
 
 def _refuse_uncorrected(asked: Asked, case: Case, orders: Sequence[Order]) -> None:
-    """A bank that found a mismatch must not stop; the same again is no correction. Freeing may be repeated."""
+    """A bank that found a mismatch must not stop; the same again is no correction. Freeing may be repeated.
+
+    A correction that came to nothing is corrected in turn, or what was wrong at first would be asked again.
+    """
     wrong = asked.corrects
     if wrong is not None:
         if wrong.case_id != case.id or wrong.status is not Standing.FAILED or wrong.kind is not asked.kind:
@@ -132,8 +135,9 @@ def _refuse_uncorrected(asked: Asked, case: Case, orders: Sequence[Order]) -> No
     if asked.kind in ENDING:
         return
     mine = [one for one in orders if one.kind is asked.kind and one.case_id == case.id]
-    if mine and mine[-1].status is Standing.FAILED and mine[-1].failure is Failure.MISMATCH:
-        raise broken(Rule.CORRECT_THE_MISMATCH, existing_id=str(mine[-1].id))
+    last = next((one for one in reversed(mine) if one.status is not Standing.REJECTED), None)
+    if last and last.status is Standing.FAILED and (last.failure is Failure.MISMATCH or last.corrects):
+        raise broken(Rule.CORRECT_THE_MISMATCH, existing_id=str(last.id))
 
 
 def approval_level(asked: Asked, second_officer_above_fen: int) -> int | None:

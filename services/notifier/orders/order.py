@@ -61,7 +61,7 @@ class Order:
     `acts_on` is the order whose hold it extends, ends, freezes or returns money from; `corrects` a failed one that
     it puts right. `account_level` is 1 for the account the customer paid, more for accounts further on.
     `approval_level` is the level of unit whose officer must approve (1 city, 2 county, 6 any), where one must.
-    `unwanted`: everything of its case was released while the bank had yet to answer, so it is released when it does.
+    `unwanted`: its account was freed while the bank had yet to answer, so it is freed again when the bank does.
     """
 
     id: UUID

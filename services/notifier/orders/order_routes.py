@@ -1,7 +1,6 @@
 """The police's door, orders: parse, delegate, answer."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.notifier.cases.requests import Ordering, Rejecting
-from services.notifier.door import Door, DoorOf, decider, now
+from services.notifier.door import Door, DoorOf, counted, decider, now
 from services.notifier.orders import approving, order_store, ordering
 from services.notifier.orders.order import Order, Standing
 from services.notifier.orders.order_views import OrderView, order_view
-from shared.errors import Refusal
 from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 from shared.outbox import Outgoing
@@ -38,11 +36,11 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Ordering, await read_body(request, "application/json"))
-        with _counted(door):
+        with counted(door):
             given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
         door.metrics.orders.labels(given.kind.value, given.bank).inc()
         if given.status is Standing.PROPOSED:
-            door.stream.announce()
+            await door.alerted()
         return await _shown(door, given, rows, 201)
 
     @router.post(
@@ -54,7 +52,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         """Approve another officer's order: it goes to the bank. Twice is once."""
         door = door_of()
         officer = await decider(door, request)
-        with _counted(door):
+        with counted(door):
             after, rows = await approving.approve(door.office, officer, order_id, now())
         if rows:
             door.metrics.approvals.labels(after.kind.value, "approved").inc()
@@ -71,21 +69,10 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         asked = parse(Rejecting, await read_body(request, "application/json"))
-        with _counted(door):
+        with counted(door):
             after, rows = await approving.reject(door.office, officer, order_id, asked.reason, now())
         door.metrics.approvals.labels(after.kind.value, "rejected").inc()
         return await _shown(door, after, rows, 200)
-
-
-@contextmanager
-def _counted(door: Door) -> Iterator[None]:
-    """Count the step by its rule if one refuses it."""
-    try:
-        yield
-    except Refusal as refused:
-        if rule := refused.extensions.get("rule"):
-            door.metrics.unlawful.labels(rule).inc()
-        raise
 
 
 async def _shown(door: Door, order: Order, rows: Sequence[Outgoing], status: int) -> Response:

@@ -35,7 +35,7 @@ def order_of(row: Row) -> Order:
 
 
 async def lock_accounts(connection: Connection, case_id: UUID, tokens: Sequence[str] = ()) -> None:
-    """Let nobody else draw up or apply an order on these accounts and those of the case's orders until the end.
+    """Let nobody else draw up or apply an order on these accounts, the case's and its orders' until the end.
 
     Locking an account's orders would not do: one that another transaction is adding is not there to be locked. The
     caller holds the case, so nobody adds to its orders meanwhile. The accounts are locked in one order, and before
@@ -45,7 +45,9 @@ async def lock_accounts(connection: Connection, case_id: UUID, tokens: Sequence[
         """
         select pg_advisory_xact_lock($3, key) from (
             select distinct hashtext(token) as key from (
-                select payee_token as token from bank_order where case_id = $1 union select unnest($2::text[])
+                select payee_token as token from bank_order where case_id = $1
+                union select payee_token from fraud_case where id = $1
+                union select unnest($2::text[])
             ) tokens order by 1
         ) keys
         """,
@@ -212,9 +214,11 @@ async def end_holds(connection: Connection, ended: Sequence[Order]) -> None:
     )
 
 
-async def mark_unwanted(connection: Connection, order_ids: Sequence[UUID]) -> None:
-    """Write that what these orders will hold is to be released at once."""
-    await connection.execute("update bank_order set unwanted = true where id = any($1::uuid[])", list(order_ids))
+async def mark_unwanted(connection: Connection, order_ids: Sequence[UUID], *, unwanted: bool = True) -> None:
+    """Write that what these orders will hold is to be released at once, or is not."""
+    await connection.execute(
+        "update bank_order set unwanted = $2 where id = any($1::uuid[])", list(order_ids), unwanted
+    )
 
 
 async def keep_feedback(connection: Connection, feedback: FeedbackReceived) -> None:

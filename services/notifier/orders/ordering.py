@@ -41,7 +41,7 @@ async def on_record(
     except Refusal as refused:
         if rule := refused.extensions.get("rule"):
             async with office.pool.acquire() as connection:
-                await people_store.audit(connection, f"officer:{officer.name}", action, subject, rule)
+                await people_store.audit_refusal(connection, f"officer:{officer.name}", action, subject, rule)
         raise
 
 
@@ -68,8 +68,8 @@ async def draw_up(
 ) -> tuple[Order, list[Outgoing]]:
     """Draw up an order in the caller's transaction, which holds the case; send it, or propose it to a second officer.
 
-    Without an officer it frees what that officer's earlier order held. Raises where a rule would be broken, or the
-    order names what is not there.
+    Without an officer it frees what that officer's earlier order held. Who frees an account does not want held there
+    what the bank has yet to answer. Raises where a rule would be broken, or the order names what is not there.
     """
     subject = await drafting.subject_of(connection, office, about, asked, now)
     amount = asked.amount_fen or _usual_amount(asked.kind, subject, now)
@@ -91,8 +91,10 @@ async def draw_up(
     event = drafting.event_of(given, subject, sealed, officer.unit if officer else about.in_charge, about)
     if not await order_store.insert_order(connection, given, event):
         raise broken(Rule.ONE_AT_A_TIME)
+    if given.kind in order.ENDING:
+        await _mark_unwanted(connection, [one for one in subject.mine if one.payee_token == given.payee_token])
     actor = f"officer:{officer.name}" if officer else MACHINE
-    await people_store.audit(connection, actor, f"order_{given.kind.value}", given.id, asked.reason)
+    await people_store.audit(connection, office.identity, actor, f"order_{given.kind.value}", given.id, asked.reason)
     if given.status is Standing.PENDING:
         return given, await send(connection, office, given, event, about, now)
     await want_approval(connection, office, given, about, now)
@@ -102,7 +104,7 @@ async def draw_up(
 def _usual_amount(kind: OrderKind, subject: Subject, now: datetime) -> int:
     if kind is OrderKind.RETURN_FUNDS:
         mine = [one for one in subject.orders if subject.held and one.case_id == subject.held.case_id]
-        return holds.left_to_return(holds.account_of(mine, now), mine)
+        return min(holds.left_to_return(holds.account_of(mine, now), mine), subject.stoppable_fen)
     if subject.wrong is not None:
         return subject.wrong.amount_fen
     return subject.held.amount_fen if subject.held and kind is not OrderKind.STOP else subject.stoppable_fen
@@ -186,9 +188,14 @@ def _usual_emergency(kind: OrderKind) -> str:
 async def send(
     connection: Connection, office: Office, given: Order, event: OrderChanged, about: Case, now: datetime
 ) -> list[Outgoing]:
-    """Promise an order to its bank, and start the clock of the bank's answer. In the caller's transaction."""
-    span = office.deadlines().span(about.in_charge, Urgency(given.emergency_level), Stage.FEEDBACK)
-    await clock_store.start(connection, [Deadline(about.id, Stage.FEEDBACK, now + span, given.id)])
+    """Promise an order to its bank, and start the clock of the bank's answer. In the caller's transaction.
+
+    Freeing has a deadline of its own besides: an answer that it failed does not meet that.
+    """
+    stages = [Stage.FEEDBACK, Stage.RELEASE] if given.kind in order.ENDING else [Stage.FEEDBACK]
+    urgency, deadlines = Urgency(given.emergency_level), office.deadlines()
+    spans = [(stage, deadlines.span(about.in_charge, urgency, stage)) for stage in stages]
+    await clock_store.start(connection, [Deadline(about.id, stage, now + span, given.id) for stage, span in spans])
     rows = [outgoing(event, given.id, awaits_answer=True)]
     await keep(connection, rows)
     await pushing.push(connection, given, about)
@@ -200,8 +207,8 @@ async def release_everything(
 ) -> tuple[list[Order], list[Outgoing]]:
     """Free every account that a case holds, in the caller's transaction, which holds the case.
 
-    Proposals are turned down. What the bank has yet to answer is marked: it is freed as soon as it holds. Freeing
-    has a deadline of its own. Returns the orders given and what is promised; the caller tells the timeline of them.
+    Proposals are turned down. What the bank has yet to answer is marked: it is freed as soon as it holds. Returns
+    the orders given and what is promised; the caller tells the timeline of them.
     """
     mine = await order_store.orders_in(connection, about.id)
     await _call_off(connection, mine, about, now)
@@ -224,20 +231,19 @@ async def release_account(
     reason: str,
     now: datetime,
 ) -> tuple[list[Order], list[Outgoing]]:
-    """Free one account of a case that the caller holds; `orders` are the case's on it. A release under way will do."""
+    """Free one account of a case that the caller holds; `orders` are the case's on it.
+
+    An order under way that frees what holds the account now will do; the release of a stop does not unfreeze.
+    """
     account = holds.account_of(orders, now)
-    given: list[Order] = []
-    rows: list[Outgoing] = []
-    release = next((one for one in account.waiting if one.kind in order.ENDING), None)
-    if release is None and account.by is not None:
-        kind = OrderKind.UNFREEZE if account.hold is holds.Hold.FROZEN else OrderKind.RELEASE_STOP
-        asked = Ordering(kind=kind, reason=reason, original_application_id=account.by.id)
-        release, rows = await draw_up(connection, office, officer, about, asked, now)
-        given = [release]
-    if release is not None:
-        span = office.deadlines().span(about.in_charge, Urgency(release.emergency_level), Stage.RELEASE)
-        await clock_store.start(connection, [Deadline(about.id, Stage.RELEASE, now + span, release.id)])
-    return given, rows
+    if account.by is None:
+        return [], []
+    kind = OrderKind.UNFREEZE if account.hold is holds.Hold.FROZEN else OrderKind.RELEASE_STOP
+    if any(one.kind is kind for one in account.waiting):
+        return [], []
+    asked = Ordering(kind=kind, reason=reason, original_application_id=account.by.id)
+    given, rows = await draw_up(connection, office, officer, about, asked, now)
+    return [given], rows
 
 
 async def _call_off(connection: Connection, mine: Sequence[Order], about: Case, now: datetime) -> None:
@@ -248,5 +254,9 @@ async def _call_off(connection: Connection, mine: Sequence[Order], about: Case, 
         await order_store.update_order(connection, legality.turned_down(one), event)
     await clock_store.meet(connection, [about.id], [Stage.APPROVE])
     await store.write_timeline(connection, [timeline.rejected(one, None, now) for one in proposed])
-    pending = [one for one in mine if one.status is Standing.PENDING and one.kind in HOLDING]
+    await _mark_unwanted(connection, mine)
+
+
+async def _mark_unwanted(connection: Connection, orders: Sequence[Order]) -> None:
+    pending = [one for one in orders if one.status is Standing.PENDING and one.kind in HOLDING]
     await order_store.mark_unwanted(connection, [one.id for one in pending])

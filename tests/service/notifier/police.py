@@ -6,7 +6,7 @@ from uuid import UUID
 from httpx2 import Response
 
 from shared.events import VerdictReached
-from tests.parts import Door, officer_of
+from tests.parts import IDENTITY, Door, officer_of
 from tests.service.notifier.builders import a_verdict, an_account, take
 
 CITY = officer_of("SZ")
@@ -128,3 +128,12 @@ async def clocks(door: Door, case_id: str) -> list[str]:
     """The stages whose deadlines run in a case, sorted."""
     sql = "select stage from deadline where case_id = $1 and state = 'running' order by stage"
     return [row["stage"] for row in await door.rows(sql, UUID(case_id))]
+
+
+async def recorded(door: Door, subject: str) -> list[tuple[str, str, str]]:
+    """Who did what to a case, an order or a shift, and why; only sealed words are opened."""
+    sql = "select actor, action, sealed from audit where subject = $1 and reason = '' order by id"
+    rows = await door.rows(sql, UUID(subject))
+    return [
+        (row["actor"], row["action"], IDENTITY.open(row["sealed"], subject) if row["sealed"] else "") for row in rows
+    ]

@@ -7,7 +7,7 @@ import pytest
 from shared.outbox import new_id
 from tests.parts import Door, bank_key, officer_of, officer_token
 from tests.service.notifier.builders import ID_NUMBER, PAYEE, PAYEE_NAME, PAYER_NAME, PHONE, a_verdict, an_account
-from tests.service.notifier.police import AUDITOR, CUIZHU, DONGMEN, a_case, case_of, inbox
+from tests.service.notifier.police import AUDITOR, CUIZHU, DONGMEN, a_case, case_of, inbox, recorded
 
 CASE = "/v1/cases/01999999-0000-7000-8000-000000000000"
 LOOKS = [("GET", "/v1/cases"), ("GET", CASE), ("GET", "/v1/alerts/stream")]
@@ -106,8 +106,7 @@ async def test_unmasking_shows_the_people_in_clear_and_records_who_looked_and_wh
     assert (shown["payee"]["name"], shown["payee"]["account"]) == (PAYEE_NAME, PAYEE)
     payer = shown["payer"]
     assert (payer["name"], payer["id_number"], payer["phone"]) == (PAYER_NAME, ID_NUMBER, PHONE)
-    [row] = await notifier.rows("select actor, action, subject::text, reason from audit")
-    assert row == {"actor": "officer:陆峥", "action": "unmasked", "subject": case_id, "reason": "电话核实收款人"}
+    assert await recorded(notifier, case_id) == [("officer:陆峥", "unmasked", "电话核实收款人")]
 
 
 @pytest.mark.parametrize(

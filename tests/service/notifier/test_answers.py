@@ -131,3 +131,13 @@ async def test_a_contradiction_about_no_case_we_know_is_an_error_for_a_person(sh
     event = a_contradiction({"id": NOWHERE, "case_id": NOWHERE, "bank": "CCB"})
     with pytest.raises(UnknownOrderError):
         await answering.note_contradiction(shared_notifier.pool, event, now())
+
+
+async def test_a_contradiction_about_no_order_of_its_case_is_an_error_for_a_person(shared_notifier: Door) -> None:
+    case_id = await new_case(shared_notifier)
+    foreign = await ordered(shared_notifier, await new_case(shared_notifier))
+    for order_id in (NOWHERE, foreign["id"]):
+        event = a_contradiction({"id": order_id, "case_id": case_id, "bank": "CCB"})
+        with pytest.raises(UnknownOrderError):
+            await answering.note_contradiction(shared_notifier.pool, event, now())
+    assert timeline(await case_of(shared_notifier, case_id)) == ["opened"]

@@ -27,6 +27,7 @@ from tests.service.notifier.police import (
     ordered,
     orders_of,
     promised,
+    recorded,
     reject,
     timeline,
 )
@@ -150,14 +151,15 @@ async def test_a_proposal_that_is_turned_down_never_reaches_the_bank_and_an_orde
     case_id, order = await proposed_stop(shared_notifier)
     refused = await reject(shared_notifier, order, CUIZHU)
     assert refused.status_code == 200, "who ordered may take it back"
+    assert "申请已由本人撤回" in (await case_of(shared_notifier, case_id))["timeline"][-1]["text"]
     _, order = case_id, await ordered(shared_notifier, case_id)
     answer = await reject(shared_notifier, order)
     assert (answer.status_code, answer.json()["status"]) == (200, "rejected")
     assert await promised(shared_notifier, case_id) == []
     assert await clocks(shared_notifier, case_id) == ["order"]
-    assert timeline(await case_of(shared_notifier, case_id))[-2:] == ["proposed", "rejected"]
-    audit = await shared_notifier.rows("select action, reason from audit where subject = $1", UUID(order["id"]))
-    assert audit[-1] == {"action": "order_rejected", "reason": "依据不足"}
+    case = await case_of(shared_notifier, case_id)
+    assert (timeline(case)[-2:], "申请不予批准" in case["timeline"][-1]["text"]) == (["proposed", "rejected"], True)
+    assert (await recorded(shared_notifier, order["id"]))[-1][1:] == ("order_rejected", "依据不足")
     again = await reject(shared_notifier, order)
     assert (again.status_code, again.json()["rule"]) == (409, "approve-what-is-proposed")
 

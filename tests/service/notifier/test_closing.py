@@ -7,7 +7,18 @@ import pytest
 from shared.events import CaseChanged, Finding, OrderChanged, OutcomeDecided
 from tests.parts import Door
 from tests.service.notifier.builders import a_failure, a_success, a_verdict, an_account, hear
-from tests.service.notifier.police import a_case, case_of, close, give, new_case, ordered, orders_of, promised, timeline
+from tests.service.notifier.police import (
+    a_case,
+    case_of,
+    close,
+    give,
+    new_case,
+    ordered,
+    orders_of,
+    promised,
+    recorded,
+    timeline,
+)
 
 
 async def types_promised(door: Door, case_id: str) -> list[str]:
@@ -84,8 +95,7 @@ async def test_an_unfounded_case_releases_what_it_holds_in_the_same_transaction(
         UUID(case_id),
     )
     assert len(written) == 1, "one transaction wrote the finding, the release and both promises"
-    audit = await shared_notifier.rows("select action, reason from audit where subject = $1", UUID(release["id"]))
-    assert audit == [{"action": "order_release_stop", "reason": "已排除"}]
+    assert await recorded(shared_notifier, release["id"]) == [("officer:陆峥", "order_release_stop", "已排除")]
 
 
 async def test_the_release_of_a_closed_case_can_be_answered(shared_notifier: Door) -> None:

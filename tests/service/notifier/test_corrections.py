@@ -10,7 +10,17 @@ import pytest
 from shared.events import Checked, OrderChanged
 from tests.parts import IDENTITY, TOKENS, Door
 from tests.service.notifier.builders import PAYEE_NAME, a_failure, a_success, a_verdict, an_account, hear, now
-from tests.service.notifier.police import a_case, case_of, give, new_case, ordered, orders_of, promised
+from tests.service.notifier.police import (
+    a_case,
+    approved,
+    case_of,
+    give,
+    new_case,
+    ordered,
+    orders_of,
+    promised,
+    reject,
+)
 from tests.service.notifier.test_refusals import refused_rules, state_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -105,6 +115,29 @@ async def test_an_order_is_corrected_once_and_again_only_after_the_correction_fa
     assert answer.json()["existing_id"] == first["id"]
     await hear(shared_notifier.pool, a_failure(first, mismatch=[Checked.ACCOUNT]))
     await ordered(shared_notifier, case_id, corrects=stop["id"], payee_account=an_account())
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["failed for another reason", "turned down"])
+async def test_after_a_correction_that_came_to_nothing_the_wrong_facts_are_not_asked_again(
+    shared_notifier: Door,
+    fails: bool,  # noqa: FBT001
+) -> None:
+    case_id = await a_case(shared_notifier, a_verdict(an_account(), amount_fen=100_000_001))
+    stop = await approved(shared_notifier, await ordered(shared_notifier, case_id))
+    await hear(shared_notifier.pool, a_failure(stop, mismatch=[Checked.NAME]))
+    last = correction = await ordered(shared_notifier, case_id, corrects=stop["id"], payee_name="蒙世堃")
+    if fails:
+        await hear(shared_notifier.pool, a_failure(await approved(shared_notifier, correction)))
+    else:
+        assert (await reject(shared_notifier, correction)).status_code == 200
+        last = stop
+    answer = await give(shared_notifier, case_id)
+    assert (answer.status_code, answer.json()["rule"]) == (409, "correct-the-mismatch")
+    assert answer.json()["existing_id"] == last["id"]
+    facts = {} if fails else {"payee_name": "蒙世堃"}
+    await approved(shared_notifier, await ordered(shared_notifier, case_id, corrects=last["id"], **facts))
+    _, people = await told(shared_notifier, case_id)
+    assert people["payee"]["name"] == "蒙世堃"
 
 
 async def test_only_what_failed_in_this_case_can_be_corrected(shared_notifier: Door) -> None:

@@ -9,7 +9,7 @@ from httpx2 import Response
 
 from tests.parts import Door, officer_token
 from tests.service.notifier.builders import now
-from tests.service.notifier.police import AUDITOR, CITY, CUIZHU, DONGMEN, LUOHU
+from tests.service.notifier.police import AUDITOR, CITY, CUIZHU, DONGMEN, LUOHU, recorded
 from tests.service.notifier.reach import AUDITOR_NAME, CUIZHU_OFFICER, LUOHU_APPROVER, add_officer, on_duty
 
 COLLEAGUE = "温若溪"
@@ -91,14 +91,7 @@ async def test_a_hand_over_ends_one_shift_and_begins_the_other_until_the_same_en
     told = answer.json()
     assert (told["unit"], told["handed_over_by"], told["on_duty"]["officer"]) == ("SZ-LH-CZ", CUIZHU_OFFICER, COLLEAGUE)
     assert [one["officer"] for one in (await duty(notifier))["SZ-LH-CZ"]["on_duty"]] == [COLLEAGUE]
-    assert await notifier.rows("select actor, action, subject::text, reason from audit") == [
-        {
-            "actor": f"officer:{CUIZHU_OFFICER}",
-            "action": "handed_over",
-            "subject": told["shift_id"],
-            "reason": "网点来电待回",
-        }
-    ]
+    assert await recorded(notifier, told["shift_id"]) == [(f"officer:{CUIZHU_OFFICER}", "handed_over", "网点来电待回")]
 
 
 async def test_handing_over_twice_or_at_once_is_once(notifier: Door) -> None:

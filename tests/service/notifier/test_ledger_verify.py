@@ -14,7 +14,7 @@ from shared.postgres import Pool
 from tests.bench.torture import torture
 from tests.parts import DatabaseServer, Door
 from tests.service.notifier.builders import a_disposition, a_success, a_verdict, an_account, count, hear, take
-from tests.service.notifier.police import a_case, ordered
+from tests.service.notifier.police import a_case, approved, ordered
 
 
 @pytest.fixture
@@ -78,6 +78,50 @@ async def test_each_thing_that_is_not_as_the_events_say_is_named(
     assert stopped
     found = await broken(notifier.pool, sql)
     assert named in found if named else found == []
+
+
+@pytest.fixture
+async def frozen(notifier: Door, stopped: str) -> str:
+    """The same case, and what was stopped is frozen."""
+    freeze = await approved(notifier, await ordered(notifier, stopped, "freeze"))
+    await hear(notifier.pool, a_success(freeze))
+    assert (await verified(notifier.pool)).differences == []
+    return stopped
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("update bank_order set amount_fen = amount_fen - 1 where kind = 'freeze'", ("order", "amount_fen")),
+        ("update bank_order set bank = 'ABC'", ("order", "bank")),
+        ("update bank_order set kind = 'extend_stop' where kind = 'stop'", ("order", "kind")),
+        ("update bank_order set account_level = 2", ("order", "account_level")),
+        ("update bank_order set acts_on = null", ("order", "acts_on")),
+        ("update bank_order set expires_at = expires_at + interval '1 second'", ("order", "expires_at")),
+        ("update bank_order set bank_stopped_at = now() - interval '3 hours'", ("order", "expires_at")),
+        ("update bank_order set executed_at = null", ("order", "executed_at")),
+        ("update bank_order set answered_at = null", ("order", "answered_at")),
+        ("update bank_order set ended_why = null where kind = 'stop'", ("order", "how the hold ended")),
+        ("update bank_order set ended_at = null where kind = 'stop'", ("order", "how the hold ended")),
+        ("update bank_order set event = ''", ("order", "event")),
+        ("update feedback set event = ''", ("order", "the bank's answer")),
+        (
+            "delete from feedback where order_id in (select id from bank_order where kind = 'freeze')",
+            ("order", "the bank's answer"),
+        ),
+        ("update report set alike = 'x'", ("report", "alike")),
+        ("update report set observed_at = now()", ("report", "observed_at")),
+        ("update report set verdict = ''", ("report", "verdict")),
+        ("update fraud_case set amount_fen = 1", ("case", "amount of its reports")),
+        ("update fraud_case set split_from = id", ("total", "cases looked at")),
+        ("delete from ledger_total", ("total", "frozen of ICBC in SZ-LH-CZ")),
+    ],
+)
+async def test_what_has_not_moved_money_yet_is_named_too(
+    notifier: Door, frozen: str, sql: str, named: tuple[str, str]
+) -> None:
+    assert frozen
+    assert named in [one[:2] for one in await broken(notifier.pool, sql)]
 
 
 async def test_money_booked_for_a_case_that_there_is_not_is_named(notifier: Door, stopped: str) -> None:

@@ -174,7 +174,9 @@ async def test_a_case_that_is_closed_needs_nobody(notifier: Door) -> None:
     assert await state(notifier) == before
 
 
-@pytest.mark.parametrize("what", ["forged", "expired", "foreign key", "unknown", "of a unit", "revoked", "moved", "x"])
+@pytest.mark.parametrize(
+    "what", ["forged", "expired", "foreign key", "unknown", "of a unit", "revoked", "moved", "lost", "x"]
+)
 async def test_every_link_that_is_not_good_looks_the_same_and_changes_nothing(notifier: Door, what: str) -> None:
     await reachable_unit(notifier.pool, "SZ-LH-CZ", channel="mail")
     path, _ = await a_link(notifier)
@@ -191,6 +193,8 @@ async def test_every_link_that_is_not_good_looks_the_same_and_changes_nothing(no
         await notifier.pool.execute("update officer set revoked_at = now() where name = $1", CUIZHU_OFFICER)
     if what == "moved":
         await notifier.pool.execute("update officer set unit = 'SZ-FT' where name = $1", CUIZHU_OFFICER)
+    if what == "lost":
+        await notifier.pool.execute("update target set removed_at = now() where officer is not null")
     watched = "select version, status from fraud_case"
     before = await notifier.rows(watched)
     plain = await notifier.client.get("/a/nothing")

@@ -29,6 +29,7 @@ from tests.service.notifier.police import (
     ordered,
     orders_of,
     promised,
+    recorded,
     said_of,
     timeline,
 )
@@ -84,8 +85,7 @@ async def test_who_orders_has_taken_the_case_on(shared_notifier: Door) -> None:
 
 async def test_an_order_is_recorded_with_who_gave_it_and_why(shared_notifier: Door) -> None:
     order = await ordered(shared_notifier, await new_case(shared_notifier), reason="受害人已报警")
-    rows = await shared_notifier.rows("select actor, action, reason from audit where subject = $1", UUID(order["id"]))
-    assert rows == [{"actor": "officer:陆峥", "action": "order_stop", "reason": "受害人已报警"}]
+    assert await recorded(shared_notifier, order["id"]) == [("officer:陆峥", "order_stop", "受害人已报警")]
 
 
 async def test_a_stop_is_for_what_was_not_averted_at_the_counter(shared_notifier: Door) -> None:

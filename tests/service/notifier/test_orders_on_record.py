@@ -28,6 +28,7 @@ from tests.service.notifier.police import (
     new_case,
     ordered,
     orders_of,
+    recorded,
     timeline,
 )
 from tests.service.notifier.test_refusals import refused_rules, state_of
@@ -82,8 +83,7 @@ async def test_an_unfounded_case_may_be_closed_while_the_bank_has_yet_to_answer_
     assert "release" in await clocks(shared_notifier, case_id)
     written = await shared_notifier.rows("select xmin::text from bank_order where case_id = $1", UUID(case_id))
     assert len({row["xmin"] for row in written}) == 1, "one transaction took the answer and freed the account"
-    audit = await shared_notifier.rows("select actor, reason from audit where subject = $1", UUID(release["id"]))
-    assert audit == [{"actor": "lanjie", "reason": "系正常交易"}]
+    assert await recorded(shared_notifier, release["id"]) == [("lanjie", "order_release_stop", "系正常交易")]
     await hear(shared_notifier.pool, a_success(release))
     assert await clocks(shared_notifier, case_id) == []
 

@@ -9,13 +9,13 @@ from services.notifier.alerting import alert_store
 from services.notifier.cases.requests import Ordering
 from services.notifier.cases.store import OpenedMeanwhileError
 from services.notifier.cases.verdicts import Taken
-from services.notifier.orders import answering, ordering
+from services.notifier.orders import answering, order_store, ordering
 from services.notifier.people_store import Officer
 from shared.access import fingerprint
 from shared.errors import Refusal
 from shared.events import DispositionCounted, OrderKind, VerdictReached
 from shared.postgres import TRANSIENT, Pool, open_pool
-from tests.parts import officer_token
+from tests.parts import TOKENS, officer_token
 from tests.service.notifier.builders import (
     a_disposition,
     a_success,
@@ -200,6 +200,16 @@ async def test_two_cases_that_stop_one_account_at_once_do_not_stop_it_a_third_ti
     [refused] = [one for one in both if isinstance(one, BaseException)]
     assert isinstance(refused, Refusal)
     assert refused.extensions["rule"] == "stopped-twice"
+
+
+async def test_an_account_is_locked_before_others_of_its_case_whether_or_not_it_was_ordered_on(
+    pool: Pool, other_pool: Pool
+) -> None:
+    taken = await take(pool, a_verdict(account := an_account()))
+    key = (order_store.ACCOUNT_LOCK, TOKENS.of("account", account))
+    async with pool.acquire() as connection, connection.transaction():
+        await order_store.orders_in(connection, taken.placed[0].case_id)
+        assert not await other_pool.fetchval("select pg_try_advisory_lock($1, hashtext($2))", *key)
 
 
 async def test_feedback_delivered_to_two_replicas_at_once_books_once(pool: Pool, other_pool: Pool) -> None:

@@ -62,7 +62,7 @@ async def test_the_reports_split_off_are_a_case_of_their_own(shared_notifier: Do
     assert (new["split_from"], left["splits"]) == (case_id, [new["id"]])
     assert (timeline(left), timeline(new)) == (["opened", "joined", "split"], ["opened"])
     assert left["timeline"][-1]["text"] == f"拆分：1 份报告另立案件 {new['id']}，理由：两起案件"
-    assert await clocks(shared_notifier, new["id"]) == []
+    assert await clocks(shared_notifier, new["id"]) == ["order"]
 
 
 async def test_both_cases_say_which_reports_they_have(shared_notifier: Door) -> None:

@@ -11,7 +11,7 @@ from services.notifier.alerting.stream import AlertStream, Pace
 from shared.access import fingerprint
 from shared.postgres import Pool
 from tests.parts import DatabaseServer, Door, notifier_door, officer_token
-from tests.service.notifier.builders import a_verdict, take, until
+from tests.service.notifier.builders import a_verdict, an_account, take, until
 from tests.service.notifier.police import CITY, CUIZHU, LUOHU
 from tests.service.notifier.screens import Ear, listening, post
 
@@ -141,7 +141,7 @@ async def test_a_screen_of_a_quiet_unit_is_not_behind_however_much_the_others_he
         busy = stream.follow(await a_reader(stream))
         for _ in range(8):
             await hear(busy, len(await post(pool, 10)))
-        await take(pool, a_verdict(branch="ICBC-SZ-LH-002"))
+        await take(pool, a_verdict(an_account(), "ICBC-SZ-LH-002"))
         assert await heard == [await pool.fetchval("select max(position) from alert")]
         await quiet.aclose()
         await busy.aclose()
@@ -155,7 +155,7 @@ async def test_a_screen_of_a_quiet_unit_that_comes_back_late_hears_the_first_ale
         quiet = stream.follow(await dongmen(stream, 0))
         heard = asyncio.create_task(hear(quiet, 1))
         await until(lambda: _connected(stream))
-        await take(pool, a_verdict(branch="ICBC-SZ-LH-002"))
+        await take(pool, a_verdict(an_account(), "ICBC-SZ-LH-002"))
         assert await heard == [await pool.fetchval("select max(position) from alert")]
         await quiet.aclose()
 

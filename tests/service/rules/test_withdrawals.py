@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from services.rules import list_store
-from shared.events import Finding, OutcomeApplied, OutcomeDecided
+from shared.events import Finding, Level, OutcomeApplied, OutcomeDecided
 from shared.outbox import new_id
 from shared.postgres import Pool
-from tests.service.rules.builders import NOW, a_filed_report, an_outcome, apply, find, see
+from tests.service.rules.builders import NOW, a_filed_report, an_outcome, apply, find, judge, see
 from tests.service.rules.findings import LATER, LATEST, all_orders, everything, standing
 
 
@@ -89,3 +89,14 @@ async def test_a_withdrawal_is_answered_like_any_outcome(pool: Pool) -> None:
         [row] = (await apply(pool, taking_back)).rows
         answer = OutcomeApplied.model_validate_json(row.payload)
         assert (answer.outcome_id, answer.case_id) == (taking_back.outcome_id, taking_back.case_id)
+
+
+async def test_reports_are_judged_again_once_an_account_counts_as_confirmed_again(pool: Pool) -> None:
+    confirmed = an_outcome("hot", decided_at=NOW - timedelta(hours=1))
+    unfounded = an_outcome("hot", Finding.UNFOUNDED, decided_at=NOW - timedelta(minutes=30))
+    await find(pool, confirmed, unfounded)
+    report = a_filed_report(payee_token="hot")
+    [verdict] = await judge(pool, report)
+    assert verdict.level is Level.CLEAR
+    taken = await apply(pool, withdrawn(unfounded), now=LATER - timedelta(minutes=30))
+    assert [(one.event.report.report_id, one.event.level) for one in taken.again] == [(report.report_id, Level.ALERT)]

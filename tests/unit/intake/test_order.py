@@ -13,9 +13,14 @@ from services.intake.order import OVERSTATED, Feedback, contradicted, problems, 
 from shared.events import Failure, FeedbackResult, OrderChanged, OrderKind
 from shared.privacy import SealBrokenError
 from tests.parts import IDENTITY
-from tests.service.intake.counter import PEOPLE, an_order
+from tests.service.intake import counter
+from tests.service.intake.counter import PEOPLE
 
 NOW = datetime(2026, 11, 22, 9, 31, tzinfo=UTC)
+
+
+def an_order(**changes: Any) -> OrderChanged:  # noqa: ANN401
+    return counter.an_order(**{"ordered_at": NOW, **changes})
 
 
 def a_feedback(**changes: Any) -> Feedback:  # noqa: ANN401
@@ -60,6 +65,10 @@ def test_no_more_can_be_stopped_than_was_there(balance: int, stopped: int) -> No
         ({"executed_at": None, "stopped_fen": None}, ["executed_at", "stopped_fen"]),
         ({"executed_at": (NOW + timedelta(minutes=5)).isoformat()}, []),
         ({"executed_at": (NOW + timedelta(minutes=5, seconds=1)).isoformat()}, ["executed_at"]),
+        ({"executed_at": (NOW - timedelta(hours=24)).isoformat()}, []),
+        ({"executed_at": (NOW - timedelta(hours=24, seconds=1)).isoformat()}, ["executed_at"]),
+        ({"expires_at": NOW.isoformat()}, ["expires_at"]),
+        ({"expires_at": (NOW + timedelta(seconds=1)).isoformat()}, []),
         ({"result": "failure", "stopped_fen": None}, ["failure_cause"]),
         ({"result": "failure", "stopped_fen": None, "remark": "", "failure_cause": ""}, ["failure_cause"]),
         ({"result": "failure", "stopped_fen": None, "remark": "户名不符"}, []),
@@ -69,6 +78,14 @@ def test_no_more_can_be_stopped_than_was_there(balance: int, stopped: int) -> No
 )
 def test_what_a_feedback_leaves_out_or_overstates_is_named(changes: dict[str, Any], fields: list[str]) -> None:
     assert named(a_feedback(**changes)) == fields
+
+
+@pytest.mark.parametrize("kind", [one for one in OrderKind if one is not OrderKind.STOP])
+def test_a_bank_that_stopped_first_did_nothing_else_before_it_was_ordered_to(kind: OrderKind) -> None:
+    early = {"stopped_fen": None, **dict.fromkeys(NEEDED[kind], 7)}
+    at = NOW + timedelta(minutes=5)
+    assert named(a_feedback(**early), kind=kind, ordered_at=at) == []
+    assert named(a_feedback(**early), kind=kind, ordered_at=at + timedelta(seconds=1)) == ["executed_at"]
 
 
 NEEDED = {

@@ -24,6 +24,8 @@ class Paper:
     until: datetime | None = None
     over: bool = False
     mismatch: bool = False
+    corrects: bool = False
+    turned_down: bool = False
     frozen: int = 0
     returned: int = 0
     of: "Paper | None" = None
@@ -75,8 +77,9 @@ class Model:
             return self.held(case) == {"release_stop": "stopped", "unfreeze": "frozen"}[kind]
         if any(one.kind in FREES for one in mine):
             return False
-        before = [one for one in others if one.kind == kind and one.case == case]
-        if before and before[-1].mismatch and not corrected:
+        before = [one for one in others if one.kind == kind and one.case == case and not one.turned_down]
+        failed = bool(before) and before[-1].state == "fell"
+        if failed and (before[-1].mismatch or before[-1].corrects) and not corrected:
             return False
         finding, closed = self.finding[case], self.finding[case] is not None
         used = sum(1 for one in others if one.kind in STOPS and one.state != "fell")

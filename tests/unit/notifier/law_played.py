@@ -68,11 +68,15 @@ class Played:
         )
         self.orders.append(given)
         of = self.model.papers.get(given.acts_on) if given.acts_on else None
-        self.model.papers[given.id] = Paper(kind.value, case, fen, of=of)
+        self.model.papers[given.id] = Paper(kind.value, case, fen, of=of, corrects=wrong is not None)
 
     def _wrong(self, kind: OrderKind, case: int) -> Order | None:
         mine = [one for one in self.orders if one.kind is kind and one.case_id == self.cases[case].id]
-        return mine[-1] if mine and mine[-1].failure is Failure.MISMATCH else None
+        mine = [one for one in mine if one.status is not Standing.REJECTED]
+        return mine[-1] if mine and (mine[-1].failure is Failure.MISMATCH or self._vain(mine[-1])) else None
+
+    def _vain(self, one: Order) -> bool:
+        return one.corrects is not None and one.status is Standing.FAILED
 
     def waiting(self, standing: Standing) -> list[Order]:
         return [one for one in self.orders if one.status is standing]
@@ -84,7 +88,7 @@ class Played:
             allowed = own or level <= (before.approval_level or 6)
             self._step("reject", before, allowed, lambda: legality.rejected(before, by, "approver", level))
             if allowed:
-                paper.state = "fell"
+                paper.state, paper.turned_down = "fell", True
             return
         allowed = not own and level <= (before.approval_level or 6)
         allowed &= self.model.lawful(

@@ -100,7 +100,7 @@ def test_closing_says_what_it_was(status: CaseStatus) -> None:
         closed_at=LATER,
         finding=Finding.CONFIRMED,
         scam_type="fake_loan",
-        reason="核实",
+        sealed_reason="核实",
         outcome_id=outcome,
     )
 

@@ -13,7 +13,7 @@ from services.notifier.alerting.channels.outcome import Cause, Dead, Delivered, 
 from services.notifier.alerting.channels.smpp import centre_of
 from services.notifier.alerting.channels.wires import ChannelSettings
 from services.notifier.alerting.delivery_store import Due, Health, Settlement
-from services.notifier.alerting.lane import LOW, PACE, Lane, Tried, health, settlement
+from services.notifier.alerting.lane import LANES, LOW, PACE, Lane, Tried, health, most_targets, settlement
 from services.notifier.alerting.targets import refuse_wrong, shown
 from shared.outbox import new_id
 
@@ -46,6 +46,7 @@ def test_a_public_address_may_be_called(address: str) -> None:
         *("127.0.0.1", "10.0.0.7", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
         *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1"),
         *("::ffff:10.0.0.7", "::ffff:127.0.0.1", "64:ff9b::a00:7", "2002:a00:7::1", "64:ff9b::169.254.169.254"),
+        *("fec0::1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "5f00::1"),
     ],
 )
 def test_a_private_address_may_not_however_it_is_wrapped(address: str) -> None:
@@ -127,6 +128,12 @@ def test_a_lane_sends_a_webhook_one_at_a_time_and_the_rest_together() -> None:
     assert hook.next() == ()
     hook.in_flight, hook.failing = 0, True
     assert hook.next() == (), "until it is known whether the target rests"
+
+
+def test_lanes_that_want_nothing_keep_none_that_want_more_from_taking_it() -> None:
+    assert most_targets({}) == LANES
+    assert most_targets({new_id(): 0 for _ in range(LANES + 100)}) == 0
+    assert most_targets({new_id(): 0 for _ in range(LANES + 100)} | {new_id(): 24 for _ in range(7)}) == 7
 
 
 def test_a_webhooks_lane_takes_more_when_it_runs_low_and_a_robots_when_it_is_done() -> None:

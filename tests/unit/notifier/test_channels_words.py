@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from services.notifier.alerting.channels.message import ALERT, KINDS, TEST, Message, headline, line
 from services.notifier.alerting.channels.words import html, markdown, short, subject, text
+from services.notifier.clock.overdue import ORDER_WORDS
+from services.notifier.orders.pushing import ORDER_TYPE
+from shared.events import OrderKind
 from shared.outbox import new_id
 
 LINK = "https://lanjie.example/a/" + "x" * 52
@@ -43,6 +46,18 @@ def test_orders_tests_and_what_is_new_have_words_too() -> None:
     assert headline(a_message(message_type=TEST)) == "测试消息"
     assert headline(a_message(kind="unheard-of")) == "案件提醒"
     assert line(Message(new_id(), ALERT, {})) == ""
+
+
+@pytest.mark.parametrize("kind", OrderKind)
+def test_a_bank_reads_the_same_name_of_an_order_as_the_officers_and_which_order_it_is(kind: OrderKind) -> None:
+    told = a_message(message_type=ORDER_TYPE, kind=kind.value, order_id="0192-1", again=True)
+    assert headline(told) == f"{ORDER_WORDS[kind]}指令（再次通知）"
+    assert "指令编号 0192-1" in line(told)
+    assert "指令编号" not in line(a_message(order_id="0192-1"))
+
+
+def test_what_is_escalated_says_by_when_it_was_to_be_acknowledged() -> None:
+    assert line(a_message(kind="escalated")).endswith("，应于 00:10:05 前签收")
 
 
 def test_a_short_message_that_must_be_cut_keeps_its_link() -> None:

@@ -10,6 +10,7 @@ import pytest
 from services.notifier.cases import custody
 from services.notifier.cases.case import Case
 from services.notifier.cases.custody import Part
+from services.notifier.orders.law import Rule
 from shared.errors import Refusal
 from shared.events import CaseStatus, Finding
 from tests.unit.notifier.facts import NOON, OFFICER, a_case
@@ -85,11 +86,13 @@ def test_reports_of_another_case_or_all_of_them_cannot_be_split_off(taken: list[
 
 
 def test_a_reopened_case_has_no_finding_and_the_officer_who_reopened_it() -> None:
-    before = a_case(status=CaseStatus.CLOSED, finding=Finding.UNFOUNDED, closed_at=NOON, reason="x", outcome_id=uuid4())
+    before = a_case(
+        status=CaseStatus.CLOSED, finding=Finding.UNFOUNDED, closed_at=NOON, sealed_reason="x", outcome_id=uuid4()
+    )
     after = custody.reopened(before, OFFICER, LATER)
     assert after is not None
     assert (after.status, after.responsible, after.acknowledged_at) == (CaseStatus.ACKNOWLEDGED, OFFICER, LATER)
-    assert (after.finding, after.closed_at, after.reason, after.outcome_id) == (None, None, None, None)
+    assert (after.finding, after.closed_at, after.sealed_reason, after.outcome_id) == (None, None, None, None)
 
 
 def test_reopening_what_is_not_closed_is_nothing() -> None:
@@ -108,4 +111,4 @@ def test_reopening_what_is_not_closed_is_nothing() -> None:
 def test_a_closed_case_changes_no_hands(step: Callable[[Case], object]) -> None:
     with pytest.raises(Refusal) as refused:
         step(a_family_of(status=CaseStatus.CLOSED))
-    assert (refused.value.status, refused.value.extensions) == (409, {"rule": custody.CLOSED})
+    assert (refused.value.status, refused.value.extensions) == (409, {"rule": Rule.CLOSED.value})

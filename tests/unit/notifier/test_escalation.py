@@ -157,6 +157,12 @@ def test_a_warning_says_until_when_the_hold_lasts_and_what_can_be_done() -> None
     assert (found.kind, found.told, found.again) == ("expiring", STATION, None)
 
 
+def test_a_warning_that_comes_late_counts_what_is_left_in_minutes() -> None:
+    found = after(Stage.WARNING, AT_WORK, 1, held(), now=NOON + timedelta(hours=47, minutes=40))
+    assert found is not None
+    assert "剩余约 20 分钟：" in found.why
+
+
 def test_a_warning_offers_no_third_stop() -> None:
     first, second = held(ended_at=NOON), held(kind=OrderKind.EXTEND_STOP)
     found = after(Stage.WARNING, AT_WORK, 6, first, second, now=NOON + timedelta(hours=42))

@@ -103,10 +103,39 @@ def test_an_executed_order_ends_what_it_takes_over_or_frees(
     at = NOON + timedelta(hours=1)
     done = executed(CASE, kind=kind, executed_at=at)
     others = [executed(OTHER), executed(CASE, payee_token="further"), executed(CASE, expires_at=at)]
-    ended = effect.ended_by(done, [STOP, EXTENDED, FREEZE, *others, done])
+    ended = [one for one in effect.ended_by(done, [STOP, EXTENDED, FREEZE, *others, done]) if one.id != done.id]
     assert [one.id for one in ended] == [one.id for one in ends]
     assert {(one.ended_at, one.ended_why) for one in ended} == ({(at, why)} if ends else set())
     assert effect.ended_by(replace(done, status=Standing.FAILED), [STOP]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "minutes", "why"),
+    [
+        (OrderKind.RELEASE_STOP, 1, EndedWhy.RELEASED),
+        (OrderKind.RELEASE_STOP, -1, None),
+        (OrderKind.UNFREEZE, 1, EndedWhy.RELEASED),
+        (OrderKind.FREEZE, 1, EndedWhy.FROZEN),
+        (OrderKind.FREEZE, -1, EndedWhy.FROZEN),
+        (OrderKind.EXTEND_FREEZE, -1, EndedWhy.RENEWED),
+    ],
+)
+def test_a_stop_that_is_answered_late_was_ended_by_what_the_bank_did_since(
+    kind: OrderKind, minutes: int, why: EndedWhy | None
+) -> None:
+    at = NOON + timedelta(minutes=minutes)
+    since = executed(CASE, kind=kind, executed_at=at, ordered_at=NOON, frozen_fen=900)
+    late = executed(CASE, kind=OrderKind.EXTEND_STOP, ordered_at=NOON - timedelta(hours=1))
+    assert [(one.id, one.ended_at, one.ended_why) for one in effect.ended_by(late, [since, late])] == (
+        [(late.id, at, why)] if why else []
+    )
+
+
+def test_a_freeing_leaves_what_the_bank_did_after_it_unless_it_names_that() -> None:
+    later = replace(STOP, executed_at=NOON + timedelta(minutes=1))
+    freed = executed(CASE, kind=OrderKind.RELEASE_STOP)
+    assert effect.ended_by(freed, [later]) == []
+    assert [one.id for one in effect.ended_by(replace(freed, acts_on=later.id), [later])] == [later.id]
 
 
 def test_a_hold_that_ran_out_ended_with_its_term() -> None:
@@ -129,6 +158,13 @@ def test_no_more_is_left_to_return_than_was_frozen_less_what_was_or_is_being_ret
     waiting = an_order(CASE, kind=OrderKind.RETURN_FUNDS, acts_on=FREEZE.id, amount_fen=500)
     assert left(FREEZE, waiting) == 400
     assert left(FREEZE, replace(waiting, status=Standing.FAILED)) == 900
+
+
+def test_a_freeze_of_the_whole_account_gives_back_no_more_than_it_was_ordered_for() -> None:
+    whole = replace(FREEZE, scope="account", amount_fen=700)
+    assert left(whole) == 700
+    assert left(whole, a_return(whole, 300)) == 400
+    assert left(replace(whole, frozen_fen=500)) == 500
 
 
 @pytest.mark.parametrize("said", [900, 600], ids=["what was frozen at first", "what is left"])

@@ -27,6 +27,7 @@ NAMED_BY_ANOTHER_VISIT: Final = {
     17: "the talk of credit records was heard at visit 15, of which nothing but the suspicion is known",
     18: "the police found no scam; the verdict names none",
     21: "known from visit 3 only",
+    23: "the police found no scam, whatever the verdict took it for",
 }
 
 
@@ -67,7 +68,7 @@ def test_an_alert_names_the_scam_that_the_police_later_confirm(
     assert heard(reference_pack, visit).scam_type == visit["close"]["scam_type"]
 
 
-def test_the_last_visit_is_an_alert_only_by_what_is_known_of_its_payee(reference_pack: CompiledPack) -> None:
+def test_the_visit_of_a_known_payee_is_an_alert_by_that_alone(reference_pack: CompiledPack) -> None:
     visit = VISITS[21]
     assert heard(reference_pack, visit).level is not Level.ALERT
     known = heard(reference_pack, visit, payee_confirmed=True, payee_scam_type=visit["close"]["scam_type"])

@@ -14,6 +14,8 @@ from typing import Final
 import httpcore2
 
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that was ever handed out as public; what wraps an IPv4 address in another way lies outside of it."""
 
 NAMES_AT_ONCE: Final = 32
 
@@ -33,6 +35,8 @@ def is_public(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return is_public(str(inner))
+        if address not in UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 

@@ -1,5 +1,6 @@
 """A message on its way to a target, and what it says in a line of Chinese. Pure; facts are masked already."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -29,11 +30,12 @@ KINDS: Final[Mapping[str, str]] = {
 
 ORDERS: Final[Mapping[str, str]] = {
     "stop": "紧急止付",
-    "extend": "延伸止付",
-    "release": "解除止付",
+    "extend_stop": "延长止付",
+    "release_stop": "解除止付",
     "freeze": "冻结",
-    "renew": "续冻",
+    "extend_freeze": "续冻",
     "unfreeze": "解除冻结",
+    "return_funds": "资金返还",
 }
 
 ACKNOWLEDGED: Final = frozenset({"opened", "joined", "escalated", "transferred"})
@@ -50,6 +52,16 @@ class Message:
     link: str | None = None
 
 
+def id_of(messages: tuple[Message, ...]) -> UUID:
+    """Return the id of messages that go as one: a message's own where it goes alone.
+
+    Whoever knows the id of a message that went before alone must not take it for the one that holds more.
+    """
+    if len(messages) == 1:
+        return messages[0].id
+    return UUID(bytes=hashlib.sha256(b"".join(message.id.bytes for message in messages)).digest()[:16])
+
+
 def asks_acknowledgement(message_type: str, facts: Mapping[str, Any]) -> bool:
     """Say whether a message is one that an officer may acknowledge by a link."""
     return message_type == ALERT and facts.get("kind") in ACKNOWLEDGED
@@ -62,7 +74,7 @@ def headline(message: Message) -> str:
         return "测试消息"
     if message.type == ALERT:
         return KINDS.get(kind, "案件提醒")
-    return f"{ORDERS.get(kind, '协作')}指令"
+    return f"{ORDERS.get(kind, '协作')}指令{'（再次通知）' if message.facts.get('again') else ''}"
 
 
 def line(message: Message) -> str:
@@ -76,7 +88,8 @@ def line(message: Message) -> str:
         f"收款 {payee.get('name', '')} {payee.get('account', '')} {payee.get('bank_code') or ''}" if payee else "",
         f"网点 {facts['branch']}" if facts.get("branch") else "",
         f"单位 {facts['unit']}" if facts.get("unit") else "",
-        f"{clock(facts['acknowledge_by'])} 前签收" if _asks_by(message) else "",
+        f"{_should(facts)}{clock(facts['acknowledge_by'])} 前签收" if _asks_by(message) else "",
+        f"指令编号 {facts['order_id']}" if message.type != ALERT and facts.get("order_id") else "",
     ]
     return "，".join(" ".join(part.split()) for part in parts if part)
 
@@ -101,6 +114,11 @@ def yuan(fen: int) -> str:
 def clock(moment: str) -> str:
     """Return the time of day in China of an ISO time."""
     return datetime.fromisoformat(moment).astimezone(BEIJING).strftime("%H:%M:%S")
+
+
+def _should(facts: Mapping[str, Any]) -> str:
+    """What is escalated was to be acknowledged by then."""
+    return "应于 " if facts.get("kind") == "escalated" else ""
 
 
 def _asks_by(message: Message) -> bool:

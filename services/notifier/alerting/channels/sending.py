@@ -5,16 +5,19 @@ from typing import assert_never
 from services.notifier.alerting.channels import dingtalk, feishu, mail, smpp, sms, webhook, wecom
 from services.notifier.alerting.channels.limits import Channel
 from services.notifier.alerting.channels.message import Message
-from services.notifier.alerting.channels.outcome import Cause, Dead, Outcome
+from services.notifier.alerting.channels.outcome import Cause, Outcome, Retry
 from services.notifier.alerting.channels.wires import ChannelSettings, Wires
 
 
 async def send(  # noqa: PLR0911 - one for each channel
     wires: Wires, channel: Channel, address: str, secret: str | None, messages: tuple[Message, ...]
 ) -> Outcome:
-    """Send messages to an address as one, except that a webhook takes exactly one."""
+    """Send messages to an address as one, except that a webhook takes exactly one.
+
+    Where settings are missing the messages wait: somebody can set them.
+    """
     if missing := wires.settings.missing(channel):
-        return Dead(missing, Cause.SETTING)
+        return Retry(missing, Cause.SETTING)
     match channel:
         case Channel.WEBHOOK:
             [message] = messages

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,8 @@ from services.notifier.alerting.channels.words import short
 PORT: Final = 2775
 STEPS: Final = 3
 """Connecting, binding and submitting each wait by themselves; together they may take the call's time."""
+LONGEST_STEPS: Final = 8
+"""Connecting, binding, five parts and leaving: a message that takes longer is given up."""
 
 THROTTLED: Final = {c.SMPP_ESME_RTHROTTLED: 5.0, c.SMPP_ESME_RMSGQFUL: 30.0}
 DEAD: Final = frozenset(
@@ -77,12 +80,13 @@ def submit(centre: Centre, number: str, text: str, timeout_seconds: float) -> Ou
     client = smpplib.client.Client(
         centre.host, centre.port, timeout_seconds, logger_name="smpplib", allow_unknown_opt_params=True
     )
+    until = time.monotonic() + timeout_seconds * LONGEST_STEPS
     try:
         client.connect()
         client.bind_transmitter(system_id=centre.system_id, password=centre.password)
         parts, coding, esm_class = smpplib.gsm.make_parts(text, encoding=c.SMPP_ENCODING_ISO10646)
         for part in parts:
-            status = _submitted(client, centre, number, (part, coding, esm_class))
+            status = _submitted(client, centre, number, (part, coding, esm_class), until)
             if status != c.SMPP_ESME_ROK:
                 return meaning(status)
     except smpplib.exceptions.PDUError as error:  # binding was refused
@@ -106,8 +110,11 @@ def meaning(status: int) -> Outcome:
     return Retry(reason, Cause.SETTING if status in SETTINGS else Cause.ANSWER)
 
 
-def _submitted(client: Any, centre: Centre, number: str, content: tuple[bytes, int, int]) -> int:  # noqa: ANN401 - smpplib has no types
-    """Submit one part; return the status of the answer that bears its number."""
+def _submitted(client: Any, centre: Centre, number: str, content: tuple[bytes, int, int], until: float) -> int:  # noqa: ANN401 - smpplib has no types
+    """Submit one part; return the status of the answer that bears its number.
+
+    Raises `TimeoutError` where it has not come by `until` (monotonic), whatever else the centre says meanwhile.
+    """
     part, coding, esm_class = content
     international = number.startswith("+")
     sent = client.send_message(
@@ -121,7 +128,7 @@ def _submitted(client: Any, centre: Centre, number: str, content: tuple[bytes, i
         data_coding=coding,
         esm_class=esm_class,
     )
-    while True:
+    while time.monotonic() < until:
         answer = client.read_pdu()
         if answer.command == "submit_sm_resp" and answer.sequence == sent.sequence:
             return int(answer.status)
@@ -129,6 +136,7 @@ def _submitted(client: Any, centre: Centre, number: str, content: tuple[bytes, i
             alive = smpplib.smpp.make_pdu("enquire_link_resp", client=client)
             alive.sequence = answer.sequence
             client.send_pdu(alive)
+    raise TimeoutError
 
 
 def _leave(client: Any) -> None:  # noqa: ANN401 - smpplib has no types
