@@ -35,7 +35,7 @@ check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
 bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
 	@exec $(BIN)/python -m tests.bench.run
 
-bench-police: $(DEV_STAMP) ## measure deadlines, webhooks, the alert stream, and torture the ledger (about 5 minutes)
+bench-police: $(DEV_STAMP) ## measure deadlines, webhooks, the alert stream, and torture the ledger (several minutes)
 	@$(BIN)/python -m tests.bench.deadlines
 	@$(BIN)/python -m tests.bench.alerts
 	@$(BIN)/python -m tests.bench.stream

@@ -130,5 +130,12 @@ def test_the_morning_at_the_counters_judges_as_its_story_expects(tmp_path: Path)
     for words in ("合计", "止付", "劝阻", "并入已有案件", "重复报送", "签名不符 0 条", "curl"):
         assert words in said
     together = "".join(said.split())  # as the columns of the table break words over lines
-    for words in ("升级到罗湖分局；秦若楠", "延伸止付", "解除冻结", "沈牧言批准", "返还returned¥486,000.00", ":0differences"):
+    for words in (
+        "升级到罗湖分局；秦若楠",
+        "延伸止付",
+        "解除冻结",
+        "沈牧言批准",
+        "返还returned¥486,000.00",
+        ":0differences",
+    ):
         assert words in together
