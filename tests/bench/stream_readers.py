@@ -17,7 +17,7 @@ import uvloop
 
 from shared.access import OFFICER_TOKEN
 
-ALERT: Final = re.compile(rb"id: (\d+)\nevent: alert\ndata: [^\n]*\n\n")
+FRAME: Final = re.compile(rb"id: (\d+)\n(event: alert\ndata: [^\n]*\n|: still here\n)?\n")
 LEAVES_EVERY_SECONDS: Final = 2.0
 
 
@@ -29,49 +29,61 @@ def token_of(number: int) -> str:
 def request(number: int, last: int | None = None) -> bytes:
     """Return the request that opens a stream."""
     head = f"GET /v1/alerts/stream HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token_of(number)}\r\n"
-    return (head + (f"Last-Event-ID: {last}\r\n" if last else "") + "\r\n").encode()
+    return (head + (f"Last-Event-ID: {last}\r\n" if last is not None else "") + "\r\n").encode()
 
 
 class Screen(asyncio.Protocol):
-    """One connection. `read` holds the position of each alert and when it was there as a whole."""
+    """One connection. `read` holds the position of each alert and when it was there as a whole.
 
-    def __init__(self, number: int, opened: asyncio.Semaphore, read: list[tuple[int, float]]) -> None:
+    `last` is the id to come back with: the first one says where the stream began, before there is any alert.
+    """
+
+    def __init__(
+        self, number: int, opened: asyncio.Semaphore, read: list[tuple[int, float]], last: int | None = None
+    ) -> None:
         self._number = number
         self._opened = opened
         self._rest = b""
         self.read = read
+        self.last = last
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        transport.write(request(self._number, self.read[-1][0] if self.read else None))
+        transport.write(request(self._number, self.last))
 
     def data_received(self, data: bytes) -> None:
         at = time.time()
         if not self._rest and data.startswith(b"HTTP/1.1 200"):
             self._opened.release()
         text, end = self._rest + data, 0
-        for found in ALERT.finditer(text):
-            self.read.append((int(found[1]), at))
+        for found in FRAME.finditer(text):
+            self.last = int(found[1])
+            if (found[2] or b"").startswith(b"event"):
+                self.read.append((self.last, at))
             end = found.end()
         self._rest = text[end:]
 
 
-async def connect(port: int, number: int, opened: asyncio.Semaphore, read: list[tuple[int, float]]) -> Screen:
+async def connect(
+    port: int, number: int, opened: asyncio.Semaphore, read: list[tuple[int, float]], last: int | None = None
+) -> Screen:
     """Open a screen."""
     _, screen = await asyncio.get_running_loop().create_connection(
-        lambda: Screen(number, opened, read), "127.0.0.1", port
+        lambda: Screen(number, opened, read, last), "127.0.0.1", port
     )
     return screen
 
 
 async def come_and_go(port: int, number: int, read: list[tuple[int, float]]) -> None:
     """Read, leave without a word, and come back for what came after the last alert read."""
+    last: int | None = None
     while True:
-        screen = await connect(port, number, asyncio.Semaphore(0), read)
+        screen = await connect(port, number, asyncio.Semaphore(0), read, last)
         await asyncio.sleep(LEAVES_EVERY_SECONDS)
         assert screen.transport
         screen.transport.abort()
+        last = screen.last
 
 
 def stuck(port: int, number: int) -> socket.socket:

@@ -8,9 +8,10 @@ from services.notifier.cases.case import Case
 from services.notifier.cases.store import CASE_FIELDS, case_of
 from services.notifier.clock.clock import Deadline, Deadlines, Due, Stage, Urgency
 from services.notifier.clock.overdue import Rung
-from shared.events import CaseStatus
+from services.notifier.money.transfer import LONG_AGO, ReportFacts, transfers
+from shared.events import CaseStatus, DispositionOutcome
 from shared.outbox import new_id
-from shared.postgres import Connection, Pool
+from shared.postgres import Connection, Pool, Row
 
 
 async def start(connection: Connection, deadlines: Sequence[Deadline]) -> None:
@@ -146,33 +147,57 @@ async def ways_up(connection: Connection, units: Collection[str]) -> dict[str, l
 
 
 async def to_be_stopped(connection: Connection, case_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the cases that have money which was not averted and which no order but such as failed is about.
+    """Return those of the cases that have a transfer not averted, and no order about it but such as failed.
 
     An order is about the reports it covers; while it waits or holds, about those too that have joined since. Reports
     that were split off are still held by the case that was left.
     """
     rows = await connection.fetch(
         """
-        select r.case_id
+        select r.case_id, r.id, r.bank, r.branch, r.amount_fen, r.alike, r.observed_at, d.amount_fen as averted_fen,
+               exists (
+                   select from bank_order o
+                   where o.case_id = r.case_id and o.status not in ('failed', 'rejected')
+                     and (r.id = any(o.covers)
+                          or o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze')
+                             and (o.status <> 'executed'
+                                  or o.ended_at is null and coalesce(o.expires_at > now(), true)))
+               ) or exists (
+                   select from bank_order o join fraud_case f on f.id = o.case_id
+                   where (f.id = c.split_from or f.split_from = c.split_from) and r.id = any(o.covers)
+                     and o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze') and o.status = 'executed'
+                     and o.ended_at is null and coalesce(o.expires_at > now(), true)
+               ) as ordered
         from report r join fraud_case c on c.id = r.case_id
         left join disposition d on d.report_id = r.id and d.outcome = 'cancelled'
         where r.case_id = any($1::uuid[])
-          and not exists (
-            select from bank_order o
-            where o.case_id = r.case_id and o.status not in ('failed', 'rejected')
-              and (r.id = any(o.covers)
-                   or o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze')
-                      and (o.status <> 'executed' or o.ended_at is null and coalesce(o.expires_at > now(), true))))
-          and not exists (
-            select from bank_order o join fraud_case f on f.id = o.case_id
-            where (f.id = c.split_from or f.split_from = c.split_from) and r.id = any(o.covers)
-              and o.kind in ('stop', 'extend_stop', 'freeze', 'extend_freeze') and o.status = 'executed'
-              and o.ended_at is null and coalesce(o.expires_at > now(), true))
-        group by r.case_id having sum(r.amount_fen) > sum(coalesce(d.amount_fen, 0))
         """,
         list(case_ids),
     )
-    return {row["case_id"] for row in rows}
+    ordered = {row["id"] for row in rows if row["ordered"]}
+    reports: dict[UUID, list[ReportFacts]] = {}
+    for row in rows:
+        reports.setdefault(row["case_id"], []).append(_facts_of(row))
+    return {
+        case_id
+        for case_id, facts in reports.items()
+        for one in transfers(facts)
+        if one.amount_fen > one.averted_fen and not any(report.report_id in ordered for report in one.reports)
+    }
+
+
+def _facts_of(row: Row) -> ReportFacts:
+    return ReportFacts(
+        report_id=row["id"],
+        bank=row["bank"],
+        unit="",
+        amount_fen=row["amount_fen"],
+        outcome=DispositionOutcome.CANCELLED if row["averted_fen"] else None,
+        disposition_fen=row["averted_fen"] or 0,
+        branch=row["branch"],
+        alike=row["alike"],
+        observed_at=row["observed_at"] or LONG_AGO,
+    )
 
 
 async def start_order(connection: Connection, deadlines: Deadlines, cases: Sequence[Case], now: datetime) -> None:

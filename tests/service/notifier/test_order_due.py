@@ -6,7 +6,17 @@ from uuid import UUID
 import pytest
 
 from tests.parts import Door
-from tests.service.notifier.builders import a_failure, a_success, a_verdict, an_account, hear, now, take
+from tests.service.notifier.builders import (
+    a_disposition,
+    a_failure,
+    a_success,
+    a_verdict,
+    an_account,
+    count,
+    hear,
+    now,
+    take,
+)
 from tests.service.notifier.clockwork import fire
 from tests.service.notifier.police import (
     COUNTY,
@@ -17,6 +27,7 @@ from tests.service.notifier.police import (
     close,
     does,
     done,
+    give,
     new_case,
     ordered,
     reject,
@@ -168,3 +179,24 @@ async def test_an_order_that_is_under_way_ends_the_clock_of_a_case_that_another_
     await ordered(shared_notifier, case_id)
     assert (await does(shared_notifier, case_id, "take-over", LUOHU)).status_code == 200
     assert await clocks(shared_notifier, case_id) == ["feedback"]
+
+
+async def test_no_order_is_due_for_a_transfer_that_two_branches_report_and_one_averted(shared_notifier: Door) -> None:
+    account, at = an_account(), now()
+    verdicts = [a_verdict(account, filed_at=at), a_verdict(account, branch="ICBC-SZ-LH-002", filed_at=at)]
+    case_id = await a_case(shared_notifier, *verdicts)
+    await count(shared_notifier.pool, a_disposition(verdicts[0]))
+    await acknowledge(shared_notifier, case_id)
+    assert await clocks(shared_notifier, case_id) == []
+    assert (await give(shared_notifier, case_id)).json()["rule"] == "nothing-to-stop"
+
+
+async def test_an_order_about_a_transfer_is_about_all_reports_of_it(shared_notifier: Door) -> None:
+    account, at = an_account(), now()
+    verdicts = [a_verdict(account, filed_at=at), a_verdict(account, branch="ICBC-SZ-LH-002", filed_at=at)]
+    case_id = await a_case(shared_notifier, *verdicts)
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id)))
+    await hear(shared_notifier.pool, a_success(await ordered(shared_notifier, case_id, "release_stop")))
+    await done(shared_notifier, case_id, "transfer", unit="SZ-LH", reason="x")
+    await acknowledge(shared_notifier, case_id, LUOHU)
+    assert await clocks(shared_notifier, case_id) == []
