@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from services.notifier.alerting.stream import AlertStream
@@ -20,8 +21,11 @@ from services.notifier.orders import onward_store
 from services.notifier.people_store import Officer
 from shared.access import Doorkeeper
 from shared.errors import Refusal, not_found
+from shared.http import parse, read_body
 from shared.outbox import Relay
 from shared.privacy import Seal
+
+T = TypeVar("T", bound=BaseModel)
 
 DECIDES: Final = ("officer", "approver", "supervisor")
 
@@ -76,3 +80,9 @@ async def shown_case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
     traced = await onward_store.traced(door.office.pool, case_id)
     work = case_work(row, await inbox_store.work_on(door.office.pool, case_id), door.office.identity)
     return case_view(row, parts, traced, work, door.office.identity, door.narrative, now())
+
+
+async def heard(door: Door, request: Request, model: type[T]) -> tuple[Officer, T]:
+    """Return an officer who may decide and what they send; refuse who may not, and what is no such body."""
+    officer = await decider(door, request)
+    return officer, parse(model, await read_body(request, "application/json"))

@@ -13,11 +13,10 @@ from services.notifier.alerting import stream_routes
 from services.notifier.cases import casework_routes, decisions, inbox_store
 from services.notifier.cases.answers import CaseLine, CaseView, line_of
 from services.notifier.cases.requests import Closing, Moment, Unmasking
-from services.notifier.door import DoorOf, counted, decider, now, shown_case
+from services.notifier.door import DoorOf, counted, decider, heard, now, shown_case
 from services.notifier.duty import duty_routes
 from services.notifier.orders import order_routes
 from shared.events import CaseStatus
-from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 
 
@@ -80,8 +79,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
     async def post_close(request: Request, case_id: UUID) -> Response:
         """Close a case with a finding. Unfounded: what is held is released at once."""
         door = door_of()
-        officer = await decider(door, request)
-        closing = parse(Closing, await read_body(request, "application/json"))
+        officer, closing = await heard(door, request, Closing)
         decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.office.pool))
         with counted(door):
             rows = await decisions.close(door.office, officer, case_id, closing, now())
@@ -100,8 +98,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
     async def post_unmask(request: Request, case_id: UUID) -> Response:
         """Return names and numbers in clear. Who looked and why is recorded."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Unmasking, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Unmasking)
         people = await decisions.unmask(door.office, officer, case_id, asked.reason)
         return JSONResponse(people)
 

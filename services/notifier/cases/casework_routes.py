@@ -23,9 +23,8 @@ from services.notifier.cases.casework_requests import (
     Transferring,
 )
 from services.notifier.cases.requests import Moment
-from services.notifier.door import Door, DoorOf, counted, decider, now, shown_case
+from services.notifier.door import Door, DoorOf, counted, heard, now, shown_case
 from services.notifier.people_store import Officer
-from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 
 BODIES: Final[tuple[type[Any], ...]] = (
@@ -76,8 +75,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
     async def post_take_over(request: Request, case_id: UUID) -> Response:
         """Become responsible for a case; an open one is acknowledged by that. Twice is once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(TakingOver, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, TakingOver)
         with counted(door):
             seconds, rows = await decisions.take_over(door.office, officer, case_id, asked.reason, now())
         door.relay.publish_soon(rows)
@@ -93,8 +91,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
     async def post_transfer(request: Request, case_id: UUID) -> Response:
         """Put another unit in charge: it is alerted and acknowledges. Who was responsible stays so until then."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Transferring, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Transferring)
         with counted(door):
             rows = await casework.transfer(door.office, officer, case_id, asked, now())
         door.relay.publish_soon(rows)
@@ -107,8 +104,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
     async def post_reopen(request: Request, case_id: UUID) -> Response:
         """Take the finding of a closed case back, also from the rules. Twice is once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Reopening, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Reopening)
         with counted(door):
             rows = await decisions.reopen(door.office, officer, case_id, asked.reason, now())
         door.relay.publish_soon(rows)
@@ -120,8 +116,7 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
     async def post_link(request: Request, case_id: UUID) -> Response:
         """Link a case to another one; both show it. Twice is once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Linking, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Linking)
         await casework.link(door.office, officer, case_id, asked, now())
         return await _shown(door, officer, case_id)
 
@@ -135,8 +130,7 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
     async def post_split(request: Request, case_id: UUID) -> Response:
         """Take reports out of a case into one of their own; the answer is the new case."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Splitting, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Splitting)
         with counted(door):
             new_case_id, rows = await casework.split(door.office, officer, case_id, asked, now())
         door.relay.publish_soon(rows)
@@ -149,8 +143,7 @@ def _add_file(router: APIRouter, door_of: DoorOf) -> None:
     async def post_note(request: Request, case_id: UUID) -> Response:
         """Write something down about a case, for its officers."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Noting, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Noting)
         await casework.note(door.office, officer, case_id, asked.text, now())
         return await _shown(door, officer, case_id)
 
@@ -160,8 +153,7 @@ def _add_file(router: APIRouter, door_of: DoorOf) -> None:
     async def post_attachment(request: Request, case_id: UUID) -> Response:
         """Note what lies elsewhere and belongs to a case; nothing is fetched. The same reference twice is once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Attaching, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Attaching)
         await casework.attach(door.office, officer, case_id, asked, now())
         return await _shown(door, officer, case_id)
 
@@ -177,8 +169,7 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
     async def post_objection(request: Request, case_id: UUID) -> Response:
         """Record that an account holder objects; the police answer in time."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Objecting, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Objecting)
         await rights.object_to(door.office, officer, case_id, asked, now())
         view = await shown_case(door, officer, case_id)
         return JSONResponse(view.model_dump(mode="json"), 201, {"Location": f"/v1/cases/{case_id}"})
@@ -192,8 +183,7 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
     async def post_answer(request: Request, objection_id: UUID) -> Response:
         """Answer an objection once. Upheld: what the case holds is released at once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Answering, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Answering)
         with counted(door):
             case_id, rows = await rights.answer(door.office, officer, objection_id, asked, now())
         door.relay.publish_soon(rows)

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notifier.door import DoorOf, decider, now
+from services.notifier.door import DoorOf, heard, now
 from services.notifier.duty import duties
 from services.notifier.duty.duty_requests import DutyView, HandedOver, HandOver
-from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 
 BODIES: Final[tuple[type[Any], ...]] = (HandOver,)
@@ -38,8 +37,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
     async def post_hand_over(request: Request) -> Response:
         """Hand the running shift over to another officer of the unit, until its end. Twice is once."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(HandOver, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, HandOver)
         done = await duties.hand_over(door.office, officer, asked, now())
         await door.alerted()
         return JSONResponse(done.model_dump(mode="json"))

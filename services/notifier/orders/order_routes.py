@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.notifier.cases.requests import Ordering, Rejecting
-from services.notifier.door import Door, DoorOf, counted, decider, now
+from services.notifier.door import Door, DoorOf, counted, decider, heard, now
 from services.notifier.orders import approving, order_store, ordering
 from services.notifier.orders.order import Order, Standing
 from services.notifier.orders.order_views import OrderView, order_view
-from shared.http import parse, read_body
 from shared.openapi import body_of, problems_of
 from shared.outbox import Outgoing
 
@@ -34,8 +33,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
     async def post_order(request: Request, case_id: UUID) -> Response:
         """Order a bank to stop, extend, freeze, renew, free or return; above a limit a second officer approves."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Ordering, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Ordering)
         with counted(door):
             given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
         door.metrics.orders.labels(given.kind.value, given.bank).inc()
@@ -67,8 +65,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
     async def post_reject(request: Request, order_id: UUID) -> Response:
         """Turn a proposed order down, or take one's own back."""
         door = door_of()
-        officer = await decider(door, request)
-        asked = parse(Rejecting, await read_body(request, "application/json"))
+        officer, asked = await heard(door, request, Rejecting)
         with counted(door):
             after, rows = await approving.reject(door.office, officer, order_id, asked.reason, now())
         door.metrics.approvals.labels(after.kind.value, "rejected").inc()
