@@ -45,6 +45,7 @@ def handling(office: Office, metrics: Metrics, alerted: Callable[[], Awaitable[N
                 _count_answer(metrics, order)
             elif isinstance(event, FeedbackContradicted):
                 rows += await answering.note_contradiction(pool, event, now)
+                await alerted()
         if applied := [event.outcome_id for event in events if isinstance(event, OutcomeApplied)]:
             async with pool.acquire() as connection, connection.transaction():
                 await answered(connection, applied)

@@ -200,10 +200,11 @@ def _sealed(entry: Entry, about: UUID, identity: Seal | None) -> str | None:
     return identity.seal(entry.words, str(about))
 
 
-async def tell(connection: Connection, entries: Sequence[Entry], identity: Seal | None = None) -> None:
-    """Add lines that tell of events; a case with a new one has changed, though its state has not."""
+async def tell(connection: Connection, entries: Sequence[Entry], identity: Seal | None = None) -> set[UUID]:
+    """Add lines that tell of events; return the cases with a new one: they have changed, though their state has not."""
     told = await write_timeline(connection, entries, identity)
     await connection.execute("update fraud_case set changed_at = now() where id = any($1::uuid[])", list(told))
+    return told
 
 
 async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.notifier import people_store
+from services.notifier.alerting import alert, alert_store
+from services.notifier.alerting.alert_store import Alert
 from services.notifier.cases import store, timeline
 from services.notifier.cases.announcing import announce
 from services.notifier.cases.case import Case
@@ -156,13 +159,24 @@ def _order_event(event: OrderChanged, after: Order) -> OrderChanged:
 
 
 async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datetime) -> list[Outgoing]:
-    """Put a contradicting answer where the officers see it, once, and answer it. Raises `UnknownOrderError`."""
+    """Alert the officers to a contradicting answer, once, and answer it. Raises `UnknownOrderError`."""
     async with pool.acquire() as connection, connection.transaction():
         about = await locked_case(connection, event.case_id)
         if await order_store.case_of_order(connection, event.order_id) != about.id:
             raise UnknownOrderError
-        await store.tell(connection, [timeline.contradicted(about.id, event, now)])
+        entry = timeline.contradicted(about.id, event, now)
+        if await store.tell(connection, [entry]):
+            await _ask_to_look(connection, about, event.order_id, entry.text, now)
         order_as_it_stands = await order_store.event_of(connection, event.order_id)
         rows = [outgoing(order_as_it_stands.model_copy(update={"answers": event.contradiction_id}), new_id())]
         await keep(connection, rows)
     return rows
+
+
+async def _ask_to_look(connection: Connection, about: Case, order_id: UUID, why: str, now: datetime) -> None:
+    """Alert the unit in charge: only a person can find out what the bank has done."""
+    paths = await people_store.paths_of(connection, {about.in_charge})
+    alert_id = new_id()
+    facts = alert.case_facts(alert_id, about, "contradiction", about.in_charge, why, order_id=order_id)
+    told = Alert(alert_id, about.id, None, about.in_charge, paths[about.in_charge], facts, now)
+    await alert_store.insert_alerts(connection, [told])

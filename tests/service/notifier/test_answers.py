@@ -127,6 +127,23 @@ async def test_a_contradicting_answer_is_told_once_and_changes_no_order(shared_n
     assert case["orders"][0]["status"] == "failed"
 
 
+async def test_a_contradicting_answer_alerts_the_unit_in_charge_once(shared_notifier: Door) -> None:
+    case_id = await new_case(shared_notifier)
+    order = await ordered(shared_notifier, case_id)
+    await hear(shared_notifier.pool, a_failure(order))
+    event = a_contradiction(order)
+    for _ in range(2):
+        await answering.note_contradiction(shared_notifier.pool, event, now())
+    told = await shared_notifier.rows(
+        "select unit, path, facts->>'order_id' as order_id, facts->'why'->>0 as why from alert"
+        " where case_id = $1 and facts->>'kind' = 'contradiction'",
+        UUID(case_id),
+    )
+    [one] = told
+    assert (one["unit"], one["path"], one["order_id"]) == ("SZ-LH-CZ", "/SZ/SZ-LH/SZ-LH-CZ/", order["id"])
+    assert "需人工复核" in one["why"]
+
+
 async def test_a_contradiction_about_no_case_we_know_is_an_error_for_a_person(shared_notifier: Door) -> None:
     event = a_contradiction({"id": NOWHERE, "case_id": NOWHERE, "bank": "CCB"})
     with pytest.raises(UnknownOrderError):

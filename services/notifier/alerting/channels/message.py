@@ -19,6 +19,7 @@ KINDS: Final[Mapping[str, str]] = {
     "escalated": "预警逾期未签收",
     "order_overdue": "签收后逾期未下达止付",
     "approval_wanted": "指令待审批",
+    "contradiction": "银行反馈前后不一致",
     "approval_overdue": "指令审批逾期",
     "feedback_overdue": "银行反馈逾期",
     "release_overdue": "解除逾期",
