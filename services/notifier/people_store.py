@@ -69,6 +69,12 @@ async def units_of_branches(connection: Connection, branches: Sequence[str]) -> 
     return {row["code"]: (row["unit"], row["path"]) for row in rows}
 
 
+async def path_of(connection: RawConnection | Pool | Connection, unit: str) -> str | None:
+    """Return the path of a unit, where there is such a unit."""
+    path: str | None = await connection.fetchval("select path from unit where code = $1", unit)
+    return path
+
+
 async def paths_of(connection: Connection, units: Collection[str]) -> dict[str, str]:
     """Return the paths of units."""
     rows = await connection.fetch("select code, path from unit where code = any($1::text[])", list(units))

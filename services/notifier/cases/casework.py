@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 from uuid import UUID
 
+from services.notifier import people_store
 from services.notifier.alerting import alert, alert_store, delivery_store
 from services.notifier.alerting.alert_store import Alert
 from services.notifier.cases import casework_store, casework_words, custody, store
@@ -34,7 +35,7 @@ async def transfer(
         connection.transaction(),
     ):
         before = await seen(connection, officer, case_id)
-        path = await casework_store.path_of(connection, asked.unit)
+        path = await people_store.path_of(connection, asked.unit)
         if path is None:
             raise invalid(FieldProblem(field="unit", message="is not a unit that we know"))
         span = office.deadlines().span(asked.unit, before.urgency, Stage.ACKNOWLEDGE)

@@ -25,12 +25,6 @@ async def locked_cases_seen_by(connection: Connection, case_ids: Sequence[UUID],
     return {row["id"]: case_of(row) for row in rows}
 
 
-async def path_of(connection: Connection, unit: str) -> str | None:
-    """Return the path of a unit, where there is such a unit."""
-    path: str | None = await connection.fetchval("select path from unit where code = $1", unit)
-    return path
-
-
 async def give_sight(connection: Connection, case_id: UUID, unit: str, path: str) -> None:
     """Let a unit see a case, and the people of all its reports."""
     await connection.execute(

@@ -1,10 +1,12 @@
 """The words of a case's timeline, as officers read them: masked facts only. Pure."""
 
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from services.notifier.cases.case import MACHINE, Case, Entry
+from services.notifier.clock.clock import BEIJING
 from services.notifier.orders.order import ENDING, Order, Standing
 from shared.events import (
     Checked,
@@ -24,7 +26,7 @@ OUTCOMES = {
     DispositionOutcome.ALREADY_SENT: "款项已经转出",
 }
 FINDINGS = {Finding.CONFIRMED: "属实，系电信网络诈骗", Finding.UNFOUNDED: "不属实，已排除诈骗"}
-KINDS: Final = {
+KINDS: Final[Mapping[str, str]] = {
     OrderKind.STOP: "紧急止付",
     OrderKind.EXTEND_STOP: "延长止付",
     OrderKind.RELEASE_STOP: "解除止付",
@@ -40,7 +42,6 @@ FACTS: Final = {
     Checked.AMOUNT: "金额",
     Checked.TRANSFER_AT: "交易时间",
 }
-BEIJING: Final = timezone(timedelta(hours=8))
 MOST_REASONS: Final = 3
 
 

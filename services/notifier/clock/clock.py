@@ -6,7 +6,7 @@ in seconds and the people's in minutes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -110,6 +110,9 @@ def wait_after(span: timedelta, repetitions: int) -> timedelta:
 
 WARN_BEFORE: Final = (timedelta(hours=24), timedelta(hours=6), timedelta(hours=1))
 """How long before a hold runs out the officers are warned."""
+
+BEIJING: Final = timezone(timedelta(hours=8))
+"""The time that officers read."""
 
 STOP_LASTS: Final = timedelta(hours=48)
 """A stop payment lasts 48 hours from the moment the bank stopped (银发〔2016〕86号)."""

@@ -103,9 +103,8 @@ async def _write(connection: Connection, settled: Sequence[Settled], now: dateti
     told = [(one, one.follows) for one in settled if one.follows]
     await clock_store.end(connection, [(one.due.id, "missed" if one.follows else "met") for one in settled])
     await clock_store.start(connection, [after.again for _, after in told if after.again])
-    for one, after in told:
-        if after.ask_bank and after.about:
-            await pushing.push(connection, after.about, one.case, again=True)
+    asked = [(after.about, one.case) for one, after in told if after.ask_bank and after.about]
+    await pushing.push(connection, asked, again=True)
     await store.tell(connection, [after.entry(one.due, now) for one, after in told])
     rows = await _end_holds(connection, [(one, after.ended) for one, after in told if after.ended])
     if told:

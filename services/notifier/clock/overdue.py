@@ -6,19 +6,18 @@ is told again, after ever longer waits, until what was due is done.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
 from services.notifier.cases.case import MACHINE, Case, Entry
-from services.notifier.clock.clock import Deadline, Deadlines, Due, Stage, Urgency, wait_after
+from services.notifier.cases.timeline import KINDS as ORDER_KINDS
+from services.notifier.clock.clock import BEIJING, Deadline, Deadlines, Due, Stage, Urgency, wait_after
 from services.notifier.orders.effect import expired
 from services.notifier.orders.holds import account_of
 from services.notifier.orders.legality import APPROVERS, MOST_STOPS
 from services.notifier.orders.order import ANY_LEVEL, STOPPING, Order, Standing
-from shared.events import CaseStatus, OrderKind
-
-BEIJING: Final = timezone(timedelta(hours=8))
+from shared.events import CaseStatus
 
 SUPERVISORS: Final = ("supervisor",)
 HOUR_SECONDS: Final = 3600
@@ -37,16 +36,6 @@ KINDS: Final[Mapping[Stage, str]] = {
     Stage.EXPIRY: "expired",
 }
 """What an alert and a line of the timeline are called."""
-
-ORDER_WORDS: Final[Mapping[OrderKind, str]] = {
-    OrderKind.STOP: "紧急止付",
-    OrderKind.EXTEND_STOP: "延长止付",
-    OrderKind.RELEASE_STOP: "解除止付",
-    OrderKind.FREEZE: "冻结",
-    OrderKind.EXTEND_FREEZE: "续冻",
-    OrderKind.UNFREEZE: "解除冻结",
-    OrderKind.RETURN_FUNDS: "资金返还",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +181,7 @@ def _overdue(what: Deadline, at: Situation, order: Order | None, deadlines: Dead
 
 
 def _why(what: Deadline, at: Situation, order: Order | None, who: str, *, repeated: bool) -> str:
-    name, bank = (ORDER_WORDS[order.kind], order.bank) if order else ("", "")
+    name, bank = (ORDER_KINDS[order.kind], order.bank) if order else ("", "")
     if what.stage is Stage.ACKNOWLEDGE:
         told = f"仍未签收，再次预警：{who}" if repeated else f"逾期未签收，已升级预警：{who}"
         return f"{told}；在有人接手前仍由{at.way[0].name}负责"

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.notifier.cases.timeline import BEIJING
+from services.notifier import people_store
+from services.notifier.clock.clock import BEIJING
 from services.notifier.duty import duties, duty, duty_store
 from services.notifier.duty.duty import Shift
 from services.notifier.duty.duty_requests import UnitDuty
@@ -77,7 +78,7 @@ def roster_show(
     async def work() -> None:
         now = datetime.now(UTC)
         async with connected("notifier") as connection:
-            path = await duty_store.path_of(connection, unit)
+            path = await people_store.path_of(connection, unit)
             if path is None:
                 raise ValueError(f"there is no unit {unit}")
             for one in await duties.roster(connection, path, now, now + timedelta(days=days)):

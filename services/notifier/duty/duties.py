@@ -61,7 +61,7 @@ async def hand_over(office: Office, officer: Officer, asked: HandOver, now: date
 
 async def shown(pool: Pool, officer: Officer, unit: str | None, now: datetime) -> DutyView:
     """Return the duty of the officer's subtree, or of a unit in it and those below; refuse any other unit."""
-    path = officer.path if unit is None else await duty_store.path_of(pool, unit)
+    path = officer.path if unit is None else await people_store.path_of(pool, unit)
     if path is None or not path.startswith(officer.path):
         raise not_found("unit")
     return DutyView(units=await roster(pool, path, now, now + LOOK_AHEAD))

@@ -116,12 +116,6 @@ async def shifts_between(
     return found
 
 
-async def path_of(connection: RawConnection | Pool, unit: str) -> str | None:
-    """Return a unit's path."""
-    found: str | None = await connection.fetchval("select path from unit where code = $1", unit)
-    return found
-
-
 async def end_running(connection: Connection, officer: UUID, now: datetime) -> Row | None:
     """End an officer's running shift now. Return it as it was to be, or nothing where none runs or it is handed over.
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from html import escape
 from typing import Any, Final, assert_never
 
-from services.notifier.cases.timeline import BEIJING
+from services.notifier.clock.clock import BEIJING
 from shared.money import yuan
 
 

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Final
 
-from services.notifier.cases.timeline import BEIJING
+from services.notifier.clock.clock import BEIJING
 from services.notifier.money.ledger import Kind
 from shared.money import yuan
 

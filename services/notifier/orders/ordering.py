@@ -198,7 +198,7 @@ async def send(
     await clock_store.start(connection, [Deadline(about.id, stage, now + span, given.id) for stage, span in spans])
     rows = [outgoing(event, given.id, awaits_answer=True)]
     await keep(connection, rows)
-    await pushing.push(connection, given, about)
+    await pushing.push(connection, [(given, about)])
     return rows
 
 

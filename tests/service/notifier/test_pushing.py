@@ -133,7 +133,7 @@ async def test_an_unanswered_order_is_pushed_again_as_a_new_message_about_the_sa
         about = await store.locked_case(connection, UUID(case_id))
         [stands] = await order_store.orders_in(connection, UUID(case_id))
         assert about is not None
-        await pushing.push(connection, stands, about, again=True)
+        await pushing.push(connection, [(stands, about)], again=True)
     first, second = await pushes(notifier, case_id)
     assert first["message_id"] != second["message_id"]
     told = [json.loads(row["facts"]) for row in (first, second)]

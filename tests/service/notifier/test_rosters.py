@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli import main
-from services.notifier.cases.timeline import BEIJING
+from services.notifier.clock.clock import BEIJING
 from services.notifier.duty import duties, duty_store
 from services.notifier.duty.duty import Shift
 from shared.postgres import Pool

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import main
-from services.notifier.cases.timeline import BEIJING
+from services.notifier.clock.clock import BEIJING
 from services.notifier.money import statement_store
 from services.notifier.money.statement import By, Line, period
 from shared.outbox import new_id

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.notifier.alerting.channels.message import ALERT, KINDS, TEST, Message, headline, line
 from services.notifier.alerting.channels.words import html, markdown, short, subject, text
-from services.notifier.clock.overdue import ORDER_WORDS
+from services.notifier.cases.timeline import KINDS as ORDER_KINDS
 from services.notifier.orders.pushing import ORDER_TYPE
 from shared.events import OrderKind
 from shared.outbox import new_id
@@ -51,7 +51,7 @@ def test_orders_tests_and_what_is_new_have_words_too() -> None:
 @pytest.mark.parametrize("kind", OrderKind)
 def test_a_bank_reads_the_same_name_of_an_order_as_the_officers_and_which_order_it_is(kind: OrderKind) -> None:
     told = a_message(message_type=ORDER_TYPE, kind=kind.value, order_id="0192-1", again=True)
-    assert headline(told) == f"{ORDER_WORDS[kind]}指令（再次通知）"
+    assert headline(told) == f"{ORDER_KINDS[kind]}指令（再次通知）"
     assert "指令编号 0192-1" in line(told)
     assert "指令编号" not in line(a_message(order_id="0192-1"))
 

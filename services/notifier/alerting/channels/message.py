@@ -3,14 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+
+from services.notifier.cases.timeline import KINDS as ORDER_KINDS
+from services.notifier.clock.clock import BEIJING
 
 ALERT: Final = "lanjie.alert.v1"
 TEST: Final = "lanjie.test.v1"
 
-BEIJING: Final = timezone(timedelta(hours=8))
 FEN: Final = 100
 
 KINDS: Final[Mapping[str, str]] = {
@@ -27,16 +29,6 @@ KINDS: Final[Mapping[str, str]] = {
     "expiring": "止付或冻结即将到期",
     "expired": "止付或冻结已到期",
     "transferred": "案件移交",
-}
-
-ORDERS: Final[Mapping[str, str]] = {
-    "stop": "紧急止付",
-    "extend_stop": "延长止付",
-    "release_stop": "解除止付",
-    "freeze": "冻结",
-    "extend_freeze": "续冻",
-    "unfreeze": "解除冻结",
-    "return_funds": "资金返还",
 }
 
 ACKNOWLEDGED: Final = frozenset({"opened", "joined", "escalated", "transferred"})
@@ -75,7 +67,7 @@ def headline(message: Message) -> str:
         return "测试消息"
     if message.type == ALERT:
         return KINDS.get(kind, "案件提醒")
-    return f"{ORDERS.get(kind, '协作')}指令{'（再次通知）' if message.facts.get('again') else ''}"
+    return f"{ORDER_KINDS.get(kind, '协作')}指令{'（再次通知）' if message.facts.get('again') else ''}"
 
 
 def line(message: Message) -> str:
