@@ -10,7 +10,7 @@ import structlog
 
 from shared.consumer import Consumer
 from shared.dead_letters import Poison, park
-from shared.kafka import Publisher, create_topics
+from shared.kafka import Publisher, ensure_topics
 from shared.outbox import Outgoing, Relay
 from shared.postgres import TRANSIENT, Pool, open_pool
 from shared.records import Received
@@ -91,7 +91,7 @@ async def _patient_pool(settings: Settings, service: str) -> Pool:
 async def _join(settings: Settings, consumer: Consumer) -> None:
     while True:
         try:
-            await create_topics(
+            await ensure_topics(
                 settings.kafka_bootstrap_servers,
                 partitions=settings.kafka_partitions,
                 replicas=settings.kafka_replicas,

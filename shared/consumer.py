@@ -115,7 +115,7 @@ class Consumer:
 
     async def _run(self) -> None:
         while not self._end.is_set():
-            broker = KafkaBroker(self._bootstrap, consumer_only=True, logger=None, graceful_timeout=8.0)
+            broker = KafkaBroker(self._bootstrap.split(","), consumer_only=True, logger=None, graceful_timeout=8.0)
             subscription = broker.subscriber(
                 *self._topics,
                 group_id=self._group,

@@ -10,7 +10,8 @@ from uuid import UUID
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from shared.events import TOPICS, dead_letters
 from shared.outbox import Outgoing
@@ -107,16 +108,65 @@ async def _quietly_stop(client: AIOKafkaProducer | AIOKafkaAdminClient) -> None:
             await stop()
 
 
-async def create_topics(bootstrap: str, *, partitions: int, replicas: int) -> None:
-    """Create the topics that are missing, dead letters included."""
+class UnsafeBrokerError(Exception):
+    """The brokers would lose what they have acknowledged. The message says which setting, why, and what to do."""
+
+
+async def ensure_topics(bootstrap: str, *, partitions: int, replicas: int) -> None:
+    """Create the topics that are missing, dead letters included, in `replicas` copies; look at those that are there.
+
+    Of three copies two must have a record before it is acknowledged (`min.insync.replicas`), so one broker may be
+    lost without a record or a pause. Raises `UnsafeBrokerError` for a topic that keeps fewer copies than asked for
+    or acknowledges too early; `KafkaError` where the brokers cannot do it (yet).
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
         there = set(await admin.list_topics())
-        wanted = [NewTopic(topic, partitions, replicas) for topic in TOPICS if topic not in there]
-        wanted += [NewTopic(dead_letters(topic), 1, replicas) for topic in TOPICS if dead_letters(topic) not in there]
+        counts = dict.fromkeys(TOPICS, partitions) | {dead_letters(topic): 1 for topic in TOPICS}
+        settings = {"min.insync.replicas": str(_in_sync(replicas))}
+        wanted = [
+            NewTopic(name, n, replicas, topic_configs=settings) for name, n in counts.items() if name not in there
+        ]
         if wanted:
-            with suppress(TopicAlreadyExistsError):
-                await admin.create_topics(wanted)
+            _raise_failures(await admin.create_topics(wanted))
+        await _refuse_unsafe(admin, sorted(counts), replicas)
     finally:
         await _quietly_stop(admin)
+
+
+def _in_sync(replicas: int) -> int:
+    return max(1, replicas - 1)
+
+
+def _raise_failures(answer: Any) -> None:  # noqa: ANN401 - a response of the protocol, in any of its versions
+    for name, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise error(f"topic {name}")
+
+
+async def _refuse_unsafe(admin: AIOKafkaAdminClient, topics: Sequence[str], replicas: int) -> None:
+    for topic in await admin.describe_topics(list(topics)):
+        copies = min((len(partition["replicas"]) for partition in topic["partitions"]), default=replicas)
+        if copies < replicas:
+            raise UnsafeBrokerError(
+                f"refusing to start: topic {topic['topic']} keeps {copies} of {replicas} copies (KAFKA_REPLICAS); "
+                "give it more with kafka-reassign-partitions, or say KAFKA_REPLICAS for what you mean to have"
+            )
+    if replicas == 1:
+        return
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    for answer in await admin.describe_configs(resources):
+        for _, _, _, name, entries in answer.resources:
+            values = {entry[0]: entry[1] for entry in entries}
+            if int(values["min.insync.replicas"]) < _in_sync(replicas):
+                raise UnsafeBrokerError(
+                    f"refusing to start: topic {name} acknowledges records that {values['min.insync.replicas']} broker "
+                    f"has; set its min.insync.replicas to {_in_sync(replicas)} with kafka-configs"
+                )
+            if values.get("unclean.leader.election.enable") == "true":
+                raise UnsafeBrokerError(
+                    f"refusing to start: topic {name} lets a broker lead that lacks acknowledged records; set its "
+                    "unclean.leader.election.enable to false with kafka-configs"
+                )

@@ -18,6 +18,15 @@ ROOT: Final = Path(__file__).parent.parent.parent
 REFERENCE: Final = ROOT / "deploy" / "reference"
 SERVICES: Final = ("intake", "rules", "notifier")
 DEFAULT_PORTS: Final = {"intake": 8701, "rules": 8702, "notifier": 8703, "postgres": 8704, "kafka": 8705, "mail": 8706}
+APACHE_PORTS: Final = {
+    "kafka_controller": 8707,
+    "kafka2": 8708,
+    "kafka2_controller": 8709,
+    "kafka3": 8710,
+    "kafka3_controller": 8711,
+}
+KAFKAS: Final = ("embedded", "apache")
+CLUSTERS: Final = (1, 3)
 HOST: Final = "127.0.0.1"
 
 
@@ -34,12 +43,28 @@ class CannotRunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Broker:
+    """One node of the local Kafka. The embedded broker has no controller."""
+
+    number: int
+    port: int
+    controller_port: int = 0
+
+    @property
+    def name(self) -> str:
+        """The supervisor's name of it: `kafka`, `kafka2`, `kafka3`."""
+        return "kafka" if self.number == 1 else f"kafka{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
-    """One local run. Everything it writes is under `folder`."""
+    """One local run. Everything it writes is under `folder`. `apache`: Apache Kafka instead of the embedded broker."""
 
     folder: Path
     ports: dict[str, int]
     secrets: dict[str, Any]
+    apache: bool = False
+    brokers: tuple[Broker, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -54,7 +79,9 @@ class Local:
                 f"The data folder {folder} cannot be read or written ({type(error).__name__}). "
                 "Make it yours, name another one with LANJIE_RUN_DIR, or forget it with 'make clean'."
             ) from error
-        return cls(folder, _ports(), made)
+        apache, count = _kafka()
+        ports = _ports({**DEFAULT_PORTS, **(dict(list(APACHE_PORTS.items())[: 2 * count - 1]) if apache else {})})
+        return cls(folder, ports, made, apache, tuple(_brokers(ports, count)))
 
     def url(self, service: str) -> str:
         """Return the address of a service's door."""
@@ -66,14 +93,15 @@ class Local:
 
     @property
     def kafka(self) -> str:
-        """The broker's address."""
-        return f"{HOST}:{self.ports['kafka']}"
+        """The brokers' addresses."""
+        return ",".join(f"{HOST}:{broker.port}" for broker in self.brokers)
 
     def environment(self, service: str) -> dict[str, str]:
         """Return what a service is told: the keys it needs, and no other."""
         told = {
             "DATABASE_URL": self.dsn(service),
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_REPLICAS": str(len(self.brokers)),
             "HOST": HOST,
             "PORT": str(self.ports[service]),
             "NARRATIVE_KEYS": f"n1:{self.secrets['narrative_key']}",
@@ -98,9 +126,27 @@ class Local:
         return self.secrets["bank_keys"], self.secrets["officer_tokens"]
 
 
-def _ports() -> dict[str, int]:
+def _kafka() -> tuple[bool, int]:
+    """Return whether Apache Kafka is wanted, and how many brokers."""
+    kind, text = os.environ.get("KAFKA", "embedded"), os.environ.get("KAFKA_BROKERS", "1")
+    if kind not in KAFKAS:
+        raise CannotRunError(f"KAFKA is {kind!r}; it must be one of {', '.join(KAFKAS)}.")
+    if text not in map(str, CLUSTERS):
+        raise CannotRunError(f"KAFKA_BROKERS is {text!r}; it must be {' or '.join(map(str, CLUSTERS))}.")
+    if kind == "embedded" and text != "1":
+        raise CannotRunError("The embedded broker is always one; KAFKA_BROKERS=3 needs KAFKA=apache.")
+    return kind == "apache", int(text)
+
+
+def _brokers(ports: dict[str, int], count: int) -> Iterator[Broker]:
+    for number in range(1, count + 1):
+        name = Broker(number, 0).name
+        yield Broker(number, ports[name], ports.get(f"{name}_controller", 0))
+
+
+def _ports(wanted: dict[str, int]) -> dict[str, int]:
     ports = {}
-    for part, usual in DEFAULT_PORTS.items():
+    for part, usual in wanted.items():
         name = f"LANJIE_{part.upper()}_PORT"
         text = os.environ.get(name, str(usual))
         if not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port

@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 from rich.console import Console
 
-from deploy.local import postgres
+from deploy.local import apache, postgres
 from deploy.local.config import (
     REFERENCE,
     ROOT,
@@ -47,6 +47,9 @@ def main() -> None:
         local = Local.from_environment()
         refuse_second_run(local)
         refuse_taken_ports(local.ports)
+        if local.apache:
+            console.print("Apache Kafka's jars: fetched by Maven the first time")
+            apache.jars()
         postgres.initialise(local)
         with supervised(local) as supervisor, announced(local):
             info = asyncio.run(_bring_up(local, supervisor.commands))

@@ -19,7 +19,6 @@ from deploy.local.config import HOST, ROOT, SERVICES, CannotRunError, Local, pac
 
 KAFKA_BINARY: Final = packaged("noida_db", "noida-db")
 STOP_SECONDS: Final = 25.0
-PARTS: Final = ("postgres", "kafka", *SERVICES)
 
 
 def configuration(local: Local) -> str:
@@ -42,17 +41,31 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
     ]
     sections.append(
-        _program(local, "postgres", f"{sys.executable} -m deploy.local.postgres", {}, "stopsignal=INT\nautostart=true")
+        _program(
+            local,
+            "postgres",
+            f"{sys.executable} -m deploy.local.postgres",
+            {},
+            "stopsignal=INT\nautostart=true\nstopwaitsecs=15",
+        )
     )
-    kafka = (
-        f"{KAFKA_BINARY} start --only kafka --kafka-port {local.ports['kafka']} --data-dir {folder}/kafka --host {HOST}"
-    )
-    sections.append(_program(local, "kafka", kafka, {}, "stopsignal=TERM\nautostart=true"))
+    for broker in local.brokers:
+        kafka = (
+            f"{sys.executable} -m deploy.local.apache {broker.number}"
+            if local.apache
+            else f"{KAFKA_BINARY} start --only kafka --kafka-port {broker.port} --data-dir {folder}/kafka --host {HOST}"
+        )
+        more = "stopsignal=TERM\nautostart=true\nstopwaitsecs=5"
+        sections.append(_program(local, broker.name, kafka, _which(local), more))
     for service in SERVICES:
         told = local.environment(service)
         command = f"{sys.executable} -m services.{service}"
-        sections.append(_program(local, service, command, told, "stopsignal=TERM\nautostart=false"))
+        sections.append(_program(local, service, command, told, "stopsignal=TERM\nautostart=false\nstopwaitsecs=15"))
     return "\n".join(sections)
+
+
+def _which(local: Local) -> dict[str, str]:
+    return {"KAFKA": "apache" if local.apache else "embedded", "KAFKA_BROKERS": str(len(local.brokers))}
 
 
 def _program(local: Local, name: str, command: str, told: dict[str, str], more: str) -> str:
@@ -70,9 +83,8 @@ directory={ROOT}
 environment={environment}
 autorestart=true
 startsecs=1
-priority={PARTS.index(name)}
+priority={10 if name in SERVICES else 1}
 startretries=1000000
-stopwaitsecs=15
 stopasgroup={"false" if name == "postgres" else "true"}
 killasgroup=true
 redirect_stderr=true

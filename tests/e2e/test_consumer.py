@@ -19,7 +19,7 @@ from shared import consumer as consuming
 from shared.consumer import Consumer
 from shared.dead_letters import Poison
 from shared.events import DISPOSITIONS, DispositionOutcome, DispositionRecorded
-from shared.kafka import Publisher, create_topics
+from shared.kafka import Publisher, ensure_topics
 from shared.outbox import Outgoing, new_id, outgoing
 from shared.records import Received
 
@@ -52,7 +52,7 @@ async def topics_made(address: str) -> None:
     async with asyncio.timeout(10):
         while True:
             with suppress(KafkaError, OSError):
-                return await create_topics(address, partitions=4, replicas=1)
+                return await ensure_topics(address, partitions=4, replicas=1)
             await asyncio.sleep(0.05)
 
 

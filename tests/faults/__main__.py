@@ -1,0 +1,82 @@
+"""`make faults TEST=T1 SEED=7 SIZE=long`: without TEST all of them, in their short form; exit 1 where one fails."""
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.config import CannotRunError
+from shared.observe import configure_logging
+from tests.faults.play import FaultTest, Outcome, Play, fault_tests
+
+console = Console(highlight=False, width=140)
+SIZES = ("short", "long")
+
+
+def main() -> None:
+    """Play what the environment names and print a table."""
+    tests = fault_tests()
+    names = os.environ.get("TEST", "").split(",") if os.environ.get("TEST") else list(tests)
+    size = os.environ.get("SIZE", "short")
+    if unknown := [name for name in names if name not in tests]:
+        sys.exit(f"There is no fault test {', '.join(unknown)}; there are {', '.join(tests)}.")
+    if size not in SIZES:
+        sys.exit(f"SIZE is {size!r}; it must be {' or '.join(SIZES)}.")
+    configure_logging("faults")
+    table = Table("test", "seed", "operations", "lost", "doubled", "seconds", "figures", "broken")
+    healthy = True
+    for test in (tests[name] for name in names):
+        for seed in _seeds(test, long=size == "long"):
+            began = time.monotonic()
+            outcome = _played(test, seed, long=size == "long")
+            healthy &= outcome.healthy
+            table.add_row(*_row(test, seed, outcome, time.monotonic() - began), style="" if outcome.healthy else "red")
+    console.print(table)
+    sys.exit(0 if healthy else 1)
+
+
+def _seeds(test: FaultTest, *, long: bool) -> tuple[int, ...]:
+    given = os.environ.get("SEED", "")
+    if given:
+        return tuple(int(seed) for seed in given.split(","))
+    return (secrets.randbelow(1_000_000),) if long else test.seeds
+
+
+def _played(test: FaultTest, seed: int, *, long: bool) -> Outcome:
+    console.print(f"[bold]{test.name}[/] {test.title}: seed {seed} …")
+    with tempfile.TemporaryDirectory(prefix=f"{test.name}-{seed}-") as folder:
+        try:
+            play = Play(seed, long, Path(folder), lambda words: console.print(f"    {words}"))
+            outcome = asyncio.run(_of(test, play))
+        except (Exception, CannotRunError) as error:  # noqa: BLE001 - a test that cannot end is a failure like any other
+            traceback.print_exc()
+            outcome = Outcome(0, broken=[f"{type(error).__name__}: {error}"])
+        if not outcome.healthy:
+            again = f"make faults TEST={test.name} SEED={seed} SIZE={'long' if long else 'short'}"
+            console.print(f"    failed; again with: {again}", style="red")
+            for sentence in outcome.broken[:20]:
+                console.print(f"    {sentence}", style="red", markup=False)
+    return outcome
+
+
+async def _of(test: FaultTest, play: Play) -> Outcome:
+    return await test.play(play)
+
+
+def _row(test: FaultTest, seed: int, outcome: Outcome, seconds: float) -> list[str]:
+    figures = ", ".join(
+        f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in outcome.figures.items()
+    )
+    numbers = [str(seed), str(outcome.operations), str(outcome.lost), str(outcome.doubled), f"{seconds:.0f}"]
+    return [test.name, *numbers, figures, str(len(outcome.broken))]
+
+
+if __name__ == "__main__":
+    main()
