@@ -11,7 +11,7 @@ BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 T ?= tests
 
-.PHONY: help run stop test check faults bench bench-police bench-rules judgement train clean format lock contracts
+.PHONY: help run stop test check faults bench profile bench-police bench-rules judgement train clean format lock contracts
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
 faults: $(DEV_STAMP) ## kill, cut and poison a run on Apache Kafka, and check that nothing is lost (TEST=T1 SEED=7 SIZE=long)
 	@exec $(BIN)/python -m tests.faults
 
-bench: $(DEV_STAMP) ## measure throughput, latency and memory on this machine
-	@exec $(BIN)/python -m tests.bench.run
+bench: $(BENCH_STAMP) ## measure the chain beside the floor, then a long run (ARGS=--write: into docs/performance.md)
+	@exec $(BIN)/python -m tests.bench.run $(ARGS)
+
+profile: $(BENCH_STAMP) ## say where each service's processor time goes (ARGS=--write: into docs/performance.md)
+	@exec $(BIN)/python -m tests.bench.profile $(ARGS)
 
 bench-police: $(DEV_STAMP) ## measure deadlines, webhooks, the alert stream, and torture the ledger (several minutes)
 	@$(BIN)/python -m tests.bench.deadlines

@@ -31,7 +31,7 @@ from services.notifier.alerting.delivery import Courier
 from services.notifier.metrics import Metrics
 from shared.outbox import new_id
 from shared.postgres import Pool, open_pool
-from tests.bench.run import percentile
+from tests.bench.measuring import percentile
 from tests.parts import IDENTITY, TOKENS, database_server
 from tests.service.notifier.builders import a_verdict, now, take
 from tests.service.notifier.hooks import SECRET, settings, target

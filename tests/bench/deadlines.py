@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -42,8 +41,10 @@ console = Console(highlight=False, width=110)
 
 
 @asynccontextmanager
-async def replica(dsn: str, folder: Path, number: int) -> AsyncIterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Run a notifier as a process; yield its address once it answers."""
+async def replica(
+    dsn: str, folder: Path, number: int, module: Sequence[str] = ("services.notifier",), **more: str
+) -> AsyncIterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run a notifier as a process; yield its address once it answers. `more` is told to it besides."""
     port = free_port()
     told = {
         **os.environ,
@@ -54,10 +55,11 @@ async def replica(dsn: str, folder: Path, number: int) -> AsyncIterator[tuple[st
         "IDENTITY_KEYS": f"i1:{KEY_BYTES}",
         "NARRATIVE_KEYS": f"n1:{KEY_BYTES}",
         "TOKEN_KEY": KEY_BYTES,
+        **more,
     }
-    with (folder / f"notifier-{number}.log").open("wb") as log:
+    with (folder / f"notifier-{number}.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 - over in a moment
-            [sys.executable, "-m", "services.notifier"], cwd=ROOT, env=told, stdout=log, stderr=log
+            [sys.executable, "-m", *module], cwd=ROOT, env=told, stdout=log, stderr=log
         )
         url = f"http://{HOST}:{port}"
         try:
@@ -155,32 +157,25 @@ async def with_a_kill(dsn: str, folder: Path, pool: Pool, window_seconds: float)
     await pool.execute("update deadline set state = 'met' where state = 'running'")
 
 
-async def races(dsn: str, folder: Path, pool: Pool) -> None:
-    """Acknowledge cases around the very moment at which they would be escalated."""
-    case_ids = await open_cases(pool, RACES)
+async def raced(pool: Pool, case_ids: Sequence[UUID], urls: Sequence[str], chance: random.Random) -> None:
+    """Acknowledge cases at the replicas, in turn, around the very moment at which each would be escalated."""
+    rows = await pool.fetch("select case_id, due_at from deadline where case_id = any($1::uuid[])", case_ids)
+    due = {row["case_id"]: row["due_at"] for row in rows}
     headers = officer_of("SZ")
-    async with (
-        replica(dsn, folder, 3) as (one, _),
-        replica(dsn, folder, 4) as (other, _),
-        httpx2.AsyncClient(timeout=20, limits=httpx2.Limits(max_connections=60)) as client,
-    ):
-        await set_due(pool, case_ids, RACES_SECONDS)
-        rows = await pool.fetch("select case_id, due_at from deadline where case_id = any($1::uuid[])", case_ids)
-        due = {row["case_id"]: row["due_at"] for row in rows}
+    async with httpx2.AsyncClient(timeout=20, limits=httpx2.Limits(max_connections=60)) as client:
 
         async def race(case_id: UUID, url: str) -> None:
-            moment = due[case_id] + timedelta(milliseconds=random.uniform(-RACE_BEFORE_MS, RACE_AFTER_MS))  # noqa: S311
+            moment = due[case_id] + timedelta(milliseconds=chance.uniform(-RACE_BEFORE_MS, RACE_AFTER_MS))
             await asyncio.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
             answer = await client.post(f"{url}/v1/cases/{case_id}/acknowledge", headers=headers)
             assert answer.status_code == 200, answer.text
 
-        await asyncio.gather(*(race(case_id, (one, other)[at % 2]) for at, case_id in enumerate(case_ids)))
-    await show_races(pool, case_ids)
+        await asyncio.gather(*(race(case_id, urls[at % len(urls)]) for at, case_id in enumerate(case_ids)))
 
 
-async def show_races(pool: Pool, case_ids: Sequence[UUID]) -> None:
-    """Print who was first, by the times of the commits."""
-    row: Any = await pool.fetchrow(
+async def who_was_first(pool: Pool, case_ids: Sequence[UUID]) -> dict[str, int]:
+    """Count how races ended, by the times of the commits."""
+    row = await pool.fetchrow(
         """
         with raced as (
             select d.state = 'met' as met, d.due_at, pg_xact_commit_timestamp(o.xmin) as acknowledged,
@@ -200,6 +195,17 @@ async def show_races(pool: Pool, case_ids: Sequence[UUID]) -> None:
         """,
         list(case_ids),
     )
+    assert row is not None
+    return dict(row)
+
+
+async def races(dsn: str, folder: Path, pool: Pool) -> None:
+    """Race acknowledgements against deadlines, with two replicas."""
+    case_ids = await open_cases(pool, RACES)
+    async with replica(dsn, folder, 3) as (one, _), replica(dsn, folder, 4) as (other, _):
+        await set_due(pool, case_ids, RACES_SECONDS)
+        await raced(pool, case_ids, (one, other), random.Random())  # noqa: S311 - dice
+    row = await who_was_first(pool, case_ids)
     console.print(f"races of an acknowledgement against its deadline: {row['races']:,}")
     console.print(f"  acknowledged first {row['met']:,}, escalated first {row['escalated']:,}")
     console.print(f"  both {row['both']}, neither {row['neither']}, escalated after an acknowledgement {row['after']}")

@@ -1,11 +1,9 @@
 """Random lives of cases: what customers, tellers, officers and banks do to one account and those its money moves to.
 
-Each life goes through the real handlers and keeps, coin by coin, its own account of what became of the money. It
-never looks into the ledger.
+Each life goes through the real handlers and keeps, coin by coin, its own account of what became of the money.
 """
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,20 +16,15 @@ from services.notifier.cases.casework_requests import Splitting
 from services.notifier.cases.requests import Closing, Ordering
 from services.notifier.cases.verdicts import take_verdicts
 from services.notifier.money import handlers
-from services.notifier.money.holding import OrderFacts
 from services.notifier.money.transfer import ReportFacts
 from services.notifier.office import Office
 from services.notifier.orders import answering, approving, ordering
-from services.notifier.orders.effect import months_later
-from services.notifier.orders.order import ENDING, FREEZING, HOLDING, STOPPING, Order, Standing
+from services.notifier.orders.order import ENDING, FREEZING, Order, Standing
 from services.notifier.people_store import Officer
 from shared.errors import Refusal
 from shared.events import (
-    Checked,
     DispositionOutcome,
     DispositionRecorded,
-    Failure,
-    FeedbackContradicted,
     FeedbackReceived,
     FeedbackResult,
     Finding,
@@ -42,43 +35,19 @@ from shared.events import (
     VerdictReached,
 )
 from shared.outbox import Outgoing, new_id
+from tests.bench.bank_words import a_contradiction, an_answer
+from tests.bench.coins import Coins, Known
 from tests.parts import IDENTITY
-from tests.service.notifier.builders import a_verdict, an_account, judged_again, moved_to, said
+from tests.service.notifier.builders import a_verdict, an_account, judged_again, said
 from tests.unit.notifier.coins import Model
 
 BRANCHES = ("ICBC-SZ-LH-001", "ICBC-SZ-LH-002", "CMB-SZ-LH-002")
-KINDS = ("reported", "averted", "stopped", "frozen", "released", "returned", "lost")
 
 NEXT = {
     False: [OrderKind.FREEZE] * 4 + [OrderKind.EXTEND_STOP, OrderKind.RELEASE_STOP, OrderKind.STOP],
     True: [OrderKind.RETURN_FUNDS] * 9 + [OrderKind.EXTEND_FREEZE, OrderKind.EXTEND_FREEZE, OrderKind.UNFREEZE],
 }
 """What mostly follows on a stop, and on a freeze."""
-
-
-@dataclass
-class Known:
-    """An order as the bank and the life know it."""
-
-    id: UUID
-    kind: OrderKind
-    case_id: UUID
-    account: str
-    ordered_fen: int
-    level: int = 1
-    covers: tuple[UUID, ...] = ()
-    acts_on: UUID | None = None
-    done_fen: int | None = None
-    holds_fen: int = 0
-    elsewhere_fen: int = 0
-    executed_at: datetime | None = None
-    expires_at: datetime | None = None
-    ended_at: datetime | None = None
-
-    def live(self, at: datetime) -> bool:
-        """Whether it holds an account at a moment, by what is known now."""
-        held = self.kind in HOLDING and self.executed_at is not None and self.expires_at is not None
-        return held and at < (self.expires_at or at) and (self.ended_at is None or at < self.ended_at)
 
 
 @dataclass
@@ -90,12 +59,10 @@ class Life:
     chance: random.Random
     events: Counter[str]
     account: str = field(default_factory=an_account)
-    books: dict[UUID, Model] = field(default_factory=dict)
-    root_of: dict[UUID, UUID] = field(default_factory=dict)
+    coins: Coins = field(default_factory=Coins)
     verdicts: dict[UUID, VerdictReached] = field(default_factory=dict)
     case_of: dict[UUID, UUID] = field(default_factory=dict)
     ended: dict[UUID, DispositionRecorded] = field(default_factory=dict)
-    orders: dict[UUID, Known] = field(default_factory=dict)
     waiting: list[OrderChanged] = field(default_factory=list)
     proposed: list[UUID] = field(default_factory=list)
     mismatched: list[UUID] = field(default_factory=list)
@@ -114,24 +81,18 @@ class Life:
         steps = [self._report, self._visit_ends, self._close, self._reopen, self._split, self._judge_again]
         if self.proposed or self.waiting:
             steps = [self._order, self._approve, self._bank_answers, self._bank_answers, self.chance.choice(steps)]
-        elif self._frozen(now):
+        elif self.coins.frozen(now):
             steps = [self._order, self._close]
         elif self.chance.random() < 0.6:
             steps = [self._order]
-        step = self.chance.choice(steps) if self.root_of else self._report
-        self._run_out(now)
+        step = self.chance.choice(steps) if self.coins.root_of else self._report
+        self.coins.run_out(now)
         if self.before and self.chance.random() < 0.3:
             again = self.chance.choice(self.before)
             self.events["again"] += 1
             await asyncio.gather(step(now), again(now))
         else:
             await step(now)
-
-    def _run_out(self, now: datetime) -> None:
-        """The bank frees by itself what has run out."""
-        for one in self.orders.values():
-            if one.kind in HOLDING and one.ended_at is None and one.expires_at and one.expires_at <= now:
-                one.ended_at = one.expires_at
 
     async def _report(self, now: datetime) -> None:
         """A branch reports a transfer, now and then two branches the same; a few are no alert at first."""
@@ -166,12 +127,12 @@ class Life:
         for verdict in group:
             report_id = verdict.report.report_id
             self.verdicts[report_id] = verdict
-            known = self.books.pop(report_id, None)
+            known = self.coins.books.pop(report_id, None)
             case_id = placed.get(report_id)
             if case_id:
                 self.case_of[report_id] = case_id
-                self.root_of.setdefault(case_id, case_id)
-            book = self.books.setdefault(self.root_of[case_id] if case_id else report_id, known or Model())
+                self.coins.root_of.setdefault(case_id, case_id)
+            book = self.coins.books.setdefault(self.coins.root_of[case_id] if case_id else report_id, known or Model())
             book.number_of[report_id] = self.numbers if known is None else known.number_of[report_id]
             book.reports[report_id] = self._facts(verdict)
 
@@ -206,16 +167,16 @@ class Life:
         await hear(now)
         self.before.append(hear)
         self.ended[report.report_id] = event
-        for book in self.books.values():
+        for book in self.coins.books.values():
             if report.report_id in book.reports:
                 book.reports[report.report_id] = self._facts(verdict)
 
     async def _order(self, now: datetime) -> None:
         """An officer orders something, lawful or not, about the payee's account or one further on."""
-        if not self.root_of:
+        if not self.coins.root_of:
             return
-        frozen = self._frozen(now)
-        case_id = frozen[0].case_id if frozen else self.chance.choice(list(self.root_of))
+        frozen = self.coins.frozen(now)
+        case_id = frozen[0].case_id if frozen else self.chance.choice(list(self.coins.root_of))
         kind, about = await self._what_next(case_id, now)
         usual = {"amount_fen": None if kind in ENDING else self.chance.randint(1, 150)}
         notice = "深公冻字1号" if kind in FREEZING else None
@@ -234,7 +195,7 @@ class Life:
 
     async def _what_next(self, case_id: UUID, now: datetime) -> tuple[OrderKind, dict[str, object]]:
         """Choose what to order, and about which account; mostly something that the law allows."""
-        held = [one for one in self.orders.values() if one.case_id == case_id and one.live(now)]
+        held = [one for one in self.coins.orders.values() if one.case_id == case_id and one.live(now)]
         if held and self.chance.random() < 0.7:
             hold = self.chance.choice([one for one in held if one.kind in FREEZING] or held)
             kind = self.chance.choice(NEXT[hold.kind in FREEZING])
@@ -244,14 +205,14 @@ class Life:
         further = await self.office.pool.fetch("select id from onward_account where case_id = $1 order by id", case_id)
         if kind is OrderKind.STOP and further and self.chance.random() < 0.6:
             return kind, {"onward_id": self.chance.choice(further)["id"]}
-        failed = [self.orders[one] for one in self.mismatched]
+        failed = [self.coins.orders[one] for one in self.mismatched]
         wrong = [one.id for one in failed if one.case_id == case_id and one.kind is kind]
         if wrong and self.chance.random() < 0.8:
             return kind, {"corrects": wrong[-1], "payee_name": f"蒙{self.chance.choice('一二三四五六七')}"}
         return kind, {}
 
     def _remember(self, given: Order) -> None:
-        self.orders[given.id] = Known(
+        self.coins.orders[given.id] = Known(
             given.id,
             given.kind,
             given.case_id,
@@ -267,12 +228,12 @@ class Life:
         for event in said(rows, OrderChanged):
             if event.status is not OrderStatus.PENDING or any(one.order_id == event.order_id for one in self.waiting):
                 continue
-            if event.order_id not in self.orders:
+            if event.order_id not in self.coins.orders:
                 assert event.acts_on
-                account = self.orders[event.acts_on].account
+                account = self.coins.orders[event.acts_on].account
                 known = Known(event.order_id, event.kind, event.case_id, account, event.amount_fen, event.account_level)
-                self.orders[event.order_id] = replace(known, acts_on=event.acts_on)
-            if self.orders[event.order_id].executed_at is None:
+                self.coins.orders[event.order_id] = replace(known, acts_on=event.acts_on)
+            if self.coins.orders[event.order_id].executed_at is None:
                 self.waiting.append(event)
 
     async def _approve(self, now: datetime) -> None:
@@ -294,15 +255,15 @@ class Life:
         if not self.waiting:
             return
         event = self.waiting.pop(self.chance.randrange(len(self.waiting)))
-        known = self.orders[event.order_id]
-        feedback = self._feedback(event, known, now)
+        known = self.coins.orders[event.order_id]
+        feedback = an_answer(self.chance, event, known, now)
 
         async def hear(at: datetime) -> None:
             await answering.take_feedback(self.office, feedback, at)
 
         self.events["feedback"] += 1
         if feedback.result is FeedbackResult.SUCCESS:
-            self._done(known, feedback)
+            self.coins.done(known, feedback)
         elif feedback.mismatch:
             self.mismatched.append(known.id)
         _, rows = await answering.take_feedback(self.office, feedback, now)
@@ -311,118 +272,25 @@ class Life:
         self._post(rows)
 
     def _contradiction(self, feedback: FeedbackReceived) -> Callable[[datetime], Awaitable[object]]:
-        event = FeedbackContradicted(
-            contradiction_id=new_id(),
-            order_id=feedback.order_id,
-            case_id=feedback.case_id,
-            bank=feedback.bank,
-            result=FeedbackResult.SUCCESS,
-            stopped_fen=99,
-            received_at=feedback.received_at,
-        )
+        event = a_contradiction(feedback)
         return lambda at: answering.note_contradiction(self.office.pool, event, at)
 
-    def _feedback(self, event: OrderChanged, known: Known, now: datetime) -> FeedbackReceived:
-        ok = self.chance.random() < 0.8
-        mismatch = (Checked.NAME,) if not ok and self.chance.random() < 0.4 else ()
-        fen = self.chance.choice((known.ordered_fen, self.chance.randint(0, known.ordered_fen)))
-        silent = known.kind in (OrderKind.EXTEND_STOP, OrderKind.EXTEND_FREEZE) and self.chance.random() < 0.3
-        told = fen if ok and not silent else None
-        many = self.chance.randint(0, 2)
-        moved = [moved_to(an_account(), self.chance.randint(1, 90), "CCB", now) for _ in range(many)]
-        words = {"failure_cause": None, "remark": None, "operator": None}
-        feedback_id = new_id()
-        return FeedbackReceived(
-            feedback_id=feedback_id,
-            order_id=event.order_id,
-            case_id=event.case_id,
-            bank=event.bank,
-            result=FeedbackResult.SUCCESS if ok else FeedbackResult.FAILURE,
-            balance_before_fen=fen + self.chance.randint(0, 30) if ok and self.chance.random() < 0.5 else None,
-            stopped_fen=told if known.kind in STOPPING else None,
-            frozen_fen=told if known.kind in FREEZING else None,
-            returned_fen=told if known.kind is OrderKind.RETURN_FUNDS else None,
-            executed_at=now - timedelta(minutes=self.chance.randint(0, 20)) if ok else None,
-            failure=None if ok else Failure.MISMATCH if mismatch else Failure.TECHNICAL,
-            mismatch=mismatch,
-            received_at=now,
-            identity=IDENTITY.seal(
-                json.dumps({**words, "onward": moved if known.kind in STOPPING else []}), str(feedback_id)
-            ),
-        )
-
-    def _done(self, known: Known, feedback: FeedbackReceived) -> None:
-        """Write down for ourselves what the bank has done: what it holds from now on, and what no longer."""
-        assert feedback.executed_at
-        at = known.executed_at = feedback.executed_at
-        family = self._family(known.case_id)
-        on_account = [one for one in self.orders.values() if one.account == known.account and one is not known]
-        told = feedback.stopped_fen if known.kind in STOPPING else feedback.frozen_fen
-        told = feedback.returned_fen if known.kind is OrderKind.RETURN_FUNDS else told
-        if told is None and known.acts_on:
-            told = self.orders[known.acts_on].done_fen
-        known.done_fen = told
-        if known.kind in STOPPING:
-            others = [one.holds_fen for one in on_account if one.case_id not in family and one.live(at)]
-            mine = [
-                one.elsewhere_fen
-                for one in on_account
-                if one.case_id in family and one.executed_at and one.ended_at is None
-            ]
-            known.elsewhere_fen = max([0, *others, *mine])
-        if known.kind in HOLDING:
-            asked = [known.ordered_fen]
-            if feedback.stopped_fen is not None or feedback.frozen_fen is not None:
-                asked.append(told or 0)
-            if known.kind in STOPPING and feedback.balance_before_fen is not None:
-                asked.append(feedback.balance_before_fen)
-            known.holds_fen = min(asked)
-            known.expires_at = months_later(at, 6) if known.kind in FREEZING else at + timedelta(hours=48)
-        self._end_holds(known, on_account, at)
-        book = self.books[self.root_of[known.case_id]]
-        if known.kind in (*HOLDING, OrderKind.RETURN_FUNDS):
-            book.orders[known.id] = OrderFacts(
-                known.id,
-                known.kind,
-                known.ordered_fen,
-                known.done_fen,
-                feedback.balance_before_fen,
-                known.covers,
-                held_elsewhere_fen=known.elsewhere_fen,
-                account=known.account,
-                level=known.level,
-            )
-
-    def _end_holds(self, done: Known, on_account: Sequence[Known], at: datetime) -> None:
-        ends = {OrderKind.UNFREEZE: HOLDING, OrderKind.EXTEND_FREEZE: HOLDING, OrderKind.RETURN_FUNDS: ()}
-        over = () if done.kind is OrderKind.STOP else ends.get(done.kind, STOPPING)
-        for one in on_account:
-            still = one.executed_at and one.ended_at is None and one.expires_at and at < one.expires_at
-            if one.kind in over and one.case_id == done.case_id and still:
-                one.ended_at = at
-
-    def _family(self, case_id: UUID) -> set[UUID]:
-        return {one for one, root in self.root_of.items() if root == self.root_of[case_id]}
-
     async def _close(self, now: datetime) -> None:
-        frozen = self._frozen(now)
+        frozen = self.coins.frozen(now)
         if not frozen and self.chance.random() < 0.5:
             return
         finding = self.chance.choice((Finding.CONFIRMED, Finding.CONFIRMED, Finding.CONFIRMED, Finding.UNFOUNDED))
-        case_id = frozen[0].case_id if frozen else self.chance.choice(list(self.root_of))
+        case_id = frozen[0].case_id if frozen else self.chance.choice(list(self.coins.root_of))
         closing = Closing(finding=finding, reason="核实完毕")
         await self._try("close", decisions.close(self.office, self.officers[0], case_id, closing, now))
 
-    def _frozen(self, now: datetime) -> list[Known]:
-        return [one for one in self.orders.values() if one.kind in FREEZING and one.live(now)]
-
     async def _reopen(self, now: datetime) -> None:
         if self.chance.random() < 0.3:
-            case_id = self.chance.choice(list(self.root_of))
+            case_id = self.chance.choice(list(self.coins.root_of))
             await self._try("reopen", decisions.reopen(self.office, self.officers[0], case_id, "新线索", now))
 
     async def _split(self, now: datetime) -> None:
-        case_id = self.chance.choice(list(self.root_of)) if self.root_of else None
+        case_id = self.chance.choice(list(self.coins.root_of)) if self.coins.root_of else None
         mine = [report_id for report_id, where in self.case_of.items() if where == case_id]
         if case_id is None or len(mine) < 2 or self.chance.random() < 0.5:
             return
@@ -434,7 +302,7 @@ class Life:
             self.events["refused"] += 1
             return
         self.events["split"] += 1
-        self.root_of[new] = self.root_of[case_id]
+        self.coins.root_of[new] = self.coins.root_of[case_id]
         self.case_of |= dict.fromkeys(taken, new)
 
     async def _try(self, what: str, step: Awaitable[Sequence[Outgoing]]) -> None:
@@ -443,31 +311,3 @@ class Life:
             self.events[what] += 1
         except Refusal:
             self.events["refused"] += 1
-
-    def money(self, now: datetime) -> Counter[str]:
-        """Return what became of all money of this life, in fen by kind."""
-        self._run_out(now)
-        total: Counter[str] = Counter()
-        for book in self.books.values():
-            total += self._of_book(book)
-        return total
-
-    def _of_book(self, book: Model) -> Counter[str]:
-        nearest: dict[str, str] = {}
-        for one in book.orders.values():
-            name = f"{one.level:03} {one.order_id}"
-            nearest[one.account] = min(name, nearest.get(one.account, name))
-        for one in list(book.orders.values()):
-            holds = self.orders[one.order_id].ended_at is None
-            book.orders[one.order_id] = replace(one, account=nearest[one.account], holds=holds)
-        hands = list(book.accounts())
-        stopped = sum(len(one.ever) for one in hands)
-        return Counter(
-            reported=sum(one.amount_fen for one in book.reports.values()),
-            averted=len(book.averted()),
-            stopped=stopped,
-            frozen=sum(len(one.frozen) for one in hands),
-            released=sum(len(one.ever - one.holding - one.returned) for one in hands),
-            returned=sum(len(one.returned) for one in hands),
-            lost=max(0, len(book.gone()) - stopped),
-        )

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from tests.parts import a_report
 
 ACCOUNTS = 997
+OPEN_CONNECTIONS = 64
 
 
 @dataclass(slots=True)
@@ -23,29 +24,52 @@ class Load:
     answers: list[float] = field(default_factory=list)
 
 
-def requests(number: int, host: str, key: str) -> Iterator[bytes]:
-    """Yield requests for reports at alert level, to accounts that come back now and then."""
+def bodies(number: int) -> list[dict[str, Any]]:
+    """Return reports at alert level, each with its `idempotency_key`, to accounts that come back now and then."""
     run = uuid.uuid4().hex[:8]
-    base = a_report(observed_at=datetime.now(UTC).isoformat())
-    lines = ["POST /v1/reports HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {key}"]
-    head = "\r\n".join([*lines, "Content-Type: application/json", ""])
+    made = []
     for place in range(number):
-        base["bank_reference"] = f"{run}-{place}"
-        base["payee"]["account"] = f"6217{int(run, 16):010d}{place % ACCOUNTS:04d}"
-        body = json.dumps(base, ensure_ascii=False).encode()
-        yield f"{head}Idempotency-Key: {run}-{place}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        body = a_report(observed_at=datetime.now(UTC).isoformat(), bank_reference=f"{run}-{place}")
+        body["payee"]["account"] = f"6217{int(run, 16):010d}{place % ACCOUNTS:04d}"
+        made.append({"idempotency_key": f"{run}-{place}", **body})
+    return made
 
 
-async def saturate(url: str, key: str, number: int, connections: int) -> Load:
+def requests(number: int, url: str, key: str) -> list[bytes]:
+    """Return single posts, made before the clock runs."""
+    made = []
+    for body in bodies(number):
+        own = body.pop("idempotency_key")
+        made.append(_request("/v1/reports", url, key, "application/json", _json(body), f"Idempotency-Key: {own}\r\n"))
+    return made
+
+
+def batches(number: int, together: int, url: str, key: str) -> list[bytes]:
+    """Return batch posts of so many reports each."""
+    lines = [_json(body) for body in bodies(number)]
+    pages = [b"\n".join(lines[at : at + together]) for at in range(0, number, together)]
+    return [_request("/v1/reports/batch", url, key, "application/x-ndjson", page) for page in pages]
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _request(path: str, url: str, key: str, kind: str, body: bytes, more: str = "") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {key}\r\n"
+    return f"{head}Content-Type: {kind}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def saturate(url: str, made: Sequence[bytes], connections: int) -> Load:
     """Post as fast as answers come back, over so many connections."""
     load = Load()
     parts = urlsplit(url)
-    todo = requests(number, parts.netloc, key)
+    todo = iter(made)
 
     async def connection() -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         for request in todo:
-            await _post(reader, writer, request, load)
+            await _post(reader, writer, request, load, time.time())
         writer.close()
         await writer.wait_closed()
 
@@ -53,13 +77,12 @@ async def saturate(url: str, key: str, number: int, connections: int) -> Load:
     return load
 
 
-async def steady(url: str, key: str, per_second: float, seconds: float) -> Load:
+async def steady(url: str, made: Sequence[bytes], per_second: float) -> Load:
     """Post at a fixed rate whatever the answers take (an open loop): each is timed from when it was due."""
     load = Load()
     parts = urlsplit(url)
-    number = int(per_second * seconds)
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-    for _ in range(16):
+    for _ in range(OPEN_CONNECTIONS):
         free.put_nowait(await asyncio.open_connection(parts.hostname, parts.port))
 
     async def one(request: bytes, due: float) -> None:
@@ -68,9 +91,10 @@ async def steady(url: str, key: str, per_second: float, seconds: float) -> Load:
         free.put_nowait(connection)
 
     began, tasks = time.time(), []
-    for place, request in enumerate(requests(number, parts.netloc, key)):
+    for place, request in enumerate(made):
         due = began + place / per_second
-        await asyncio.sleep(max(0.0, due - time.time()))
+        if (early := due - time.time()) > 0:
+            await asyncio.sleep(early)
         tasks.append(asyncio.create_task(one(request, due)))
     await asyncio.gather(*tasks)
     while not free.empty():
@@ -79,14 +103,17 @@ async def steady(url: str, key: str, per_second: float, seconds: float) -> Load:
 
 
 async def _post(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, load: Load, due: float | None = None
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, load: Load, began: float
 ) -> None:
-    began = time.time() if due is None else due
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 202"):
+    if not head.startswith((b"HTTP/1.1 202", b"HTTP/1.1 200")):
         raise AssertionError(head.decode())
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    answer: dict[str, Any] = json.loads(await reader.readexactly(length))
-    load.posted[answer["id"]] = began
+    answer = await reader.readexactly(length)
     load.answers.append(time.time() - began)
+    for line in answer.splitlines():  # a single post answers one line, a batch one for each report
+        said = json.loads(line)
+        if said.get("code", 202) >= 400:
+            raise AssertionError(line.decode())
+        load.posted[said["id"]] = began

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from deploy.local.config import REFERENCE
 from shared.postgres import RawConnection
-from tests.bench.load import steady
-from tests.bench.run import percentile
+from tests.bench.load import requests, steady
+from tests.bench.measuring import percentile
 from tests.e2e.stack import Stack, one_more, running_stack
 
 PUBLISHES: Final = int(os.environ.get("PUBLISHES", "50"))
@@ -104,7 +104,8 @@ async def measure(stack: Stack, folder: Path) -> dict[str, list[float]]:
 
     async def load() -> None:
         while not done.is_set():
-            await steady(stack.info["intake"], stack.info["bank_keys"]["ICBC"], RATE, SPELL_SECONDS)
+            made = requests(int(RATE * SPELL_SECONDS), stack.info["intake"], stack.info["bank_keys"]["ICBC"])
+            await steady(stack.info["intake"], made, RATE)
 
     async with one_more(stack, "rules") as second, asyncio.TaskGroup() as group:
         group.create_task(load())

@@ -28,7 +28,8 @@ from services.notifier.office import Office
 from services.notifier.people_store import Officer
 from shared.access import fingerprint
 from shared.postgres import TRANSIENT, Pool, open_pool
-from tests.bench.lives import KINDS, Life
+from tests.bench.coins import KINDS
+from tests.bench.lives import Life
 from tests.parts import IDENTITY, TOKENS, DatabaseServer, database_server, officer_token
 
 WORKERS: Final = 4
@@ -66,7 +67,7 @@ async def torture(pool: Pool, dsn: str, cases: int, seed: int, rounds: int = ROU
     connection = await asyncpg.connect(dsn, server_settings={"search_path": "notifier"})
     verified = await verifying.verify(connection)
     await connection.close()
-    expected = sum((life.money(now) for life in lives), Counter())
+    expected = sum((life.coins.money(now) for life in lives), Counter())
     rows = await pool.fetch("select kind, sum(fen)::bigint as fen from ledger_total group by kind")
     booked = +Counter({row["kind"]: row["fen"] for row in rows})
     return Outcome(events, verified, +expected, booked, time.perf_counter() - began)
