@@ -1,8 +1,8 @@
-"""The `lanjie` command: mounts the services' own, and the contracts', nothing else."""
+"""The `lanjie` command: mounts the services' own, the dead letters' and the contracts', nothing else."""
 
 import typer
 
-from services import contracts
+from services import contracts, dead
 from services.intake.cli import commands as intake
 from services.notifier.cli import commands as notifier
 from services.notifier.commands.ledger import commands as ledger
@@ -13,4 +13,5 @@ main.add_typer(intake, name="intake")
 main.add_typer(rules, name="rules")
 main.add_typer(notifier, name="notifier")
 main.add_typer(ledger, name="ledger")
+main.add_typer(dead.commands, name="dead")
 main.add_typer(contracts.commands, name="contracts")

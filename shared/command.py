@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from shared.postgres import MigrationFailedError, RawConnection
+from shared.privacy import SealBrokenError
 
 T = TypeVar("T")
 
@@ -37,7 +38,13 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     async def main() -> T:
         return await work()
 
-    with_reason: tuple[type[Exception], ...] = (OSError, ValueError, asyncpg.PostgresError, MigrationFailedError)
+    with_reason: tuple[type[Exception], ...] = (
+        OSError,
+        ValueError,
+        asyncpg.PostgresError,
+        MigrationFailedError,
+        SealBrokenError,
+    )
     try:
         return asyncio.run(main())
     except ValidationError as error:

@@ -56,6 +56,19 @@ class DispositionOutcome(StrEnum):
     ALREADY_SENT = "already_sent"
 
 
+class Tallied(StrEnum):
+    """What services compare with one another; the last two are what a service compares within itself."""
+
+    REPORTS = "reports"
+    DISPOSITIONS = "dispositions"
+    CASES = "cases"
+    ORDERS = "orders"
+    FEEDBACK = "feedback"
+    OUTCOMES = "outcomes"
+    ANSWERS = "answers"
+    ALERTS = "alerts"
+
+
 class CaseStatus(StrEnum):
     """Where a case stands with the police."""
 
@@ -139,7 +152,8 @@ CASES = "lanjie.cases.v1"
 ORDERS = "lanjie.orders.v1"
 FEEDBACK = "lanjie.feedback.v1"
 OUTCOMES = "lanjie.outcomes.v1"
-TOPICS = (REPORTS, VERDICTS, DISPOSITIONS, CASES, ORDERS, FEEDBACK, OUTCOMES)
+TALLIES = "lanjie.tallies.v1"
+TOPICS = (REPORTS, VERDICTS, DISPOSITIONS, CASES, ORDERS, FEEDBACK, OUTCOMES, TALLIES)
 
 
 def dead_letters(topic: str) -> str:
@@ -263,7 +277,12 @@ class DispositionRecorded(Event):
 
 
 class CaseChanged(Event):
-    """A case as it stands now; a consumer ignores a version older than the one it has."""
+    """A case as it stands now; a consumer ignores a version older than the one it has.
+
+    `report_ids` are those of its reports that this answers for: that have come into it, or were asked about again; of a
+    case that was split off, all. Not named is not gone: a report is in the case that named it last, and of two the
+    later. An older event may tell what no newer one repeats.
+    """
 
     type: ClassVar[str] = "lanjie.case.changed.v1"
     topic: ClassVar[str] = CASES
@@ -394,7 +413,7 @@ class FeedbackContradicted(Event):
 
 
 class OutcomeDecided(Event):
-    """The police closed a case and said what it was.
+    """The police closed a case and said what it was; `report_ids` are all its reports, named here once.
 
     With `withdraws` they reopened it: the outcome of that id, which said the same, counts no more, whichever of the
     two is heard first.
@@ -416,6 +435,42 @@ class OutcomeDecided(Event):
         return str(self.case_id)
 
 
+class Tally(Wire):
+    """What a service has of one kind, by windows of time from `begins` until before `ends`; the last may be shorter.
+
+    A thing is in the window in which its id was minted: a report, or the report of a disposition; a case, an order, a
+    feedback, an outcome. `places` names the windows that are not empty, counted from 0; `numbers`, `digests` and
+    `fen` say of each how much there is. The digest is the exclusive or of PostgreSQL's `uuid_hash_extended(id,
+    version)`, its lowest 52 bits; without versions the second is 0. `fen` is money, and 0 where there is none to it.
+    """
+
+    what: Tallied
+    begins: AwareDatetime
+    ends: AwareDatetime
+    width_seconds: int
+    places: tuple[int, ...]
+    numbers: tuple[int, ...]
+    digests: tuple[int, ...]
+    fen: tuple[int, ...]
+
+
+class TallyTaken(Event):
+    """A service counted what it has, for the others to compare. It is said again and again, so none needs an answer.
+
+    What is later than `before` is not counted: it may be under way.
+    """
+
+    type: ClassVar[str] = "lanjie.tally.taken.v1"
+    topic: ClassVar[str] = TALLIES
+
+    service: str
+    before: AwareDatetime
+    tallies: tuple[Tally, ...]
+
+    def key(self) -> str:
+        return self.service
+
+
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
@@ -431,5 +486,6 @@ EVENTS: dict[str, type[Event]] = {
         FeedbackReceived,
         FeedbackContradicted,
         OutcomeDecided,
+        TallyTaken,
     )
 }

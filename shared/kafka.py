@@ -1,19 +1,32 @@
 """Kafka: the one safe way to publish, and the topics."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    LeaderNotAvailableError,
+    NoError,
+    NotLeaderForPartitionError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.producer.message_accumulator import BatchBuilder
 
-from shared.events import TOPICS, dead_letters
+from shared.events import TALLIES, TOPICS, dead_letters
 from shared.outbox import Outgoing
 
 log = structlog.get_logger()
@@ -22,70 +35,144 @@ SEND_TIMEOUT_SECONDS: Final = 10.0
 MOST_BYTES: Final = 1_000_000
 """A little under what aiokafka and Kafka take by default (`max.request.size`, `message.max.bytes`)."""
 
+BATCH_BYTES: Final = 500_000
+"""A broker takes one batch a partition in a request, and has one request of ours in hand at a time: with the
+default of 16 kB a page of verdicts would be dozens of them, one after the other."""
+
+STOP_SECONDS: Final = 2.0
+RESTORE_EVERY_SECONDS: Final = 5.0
+MISSING: Final = (UnknownTopicOrPartitionError, NotLeaderForPartitionError, LeaderNotAvailableError)
+"""How a producer says that a topic is not there (any more)."""
+
 
 class Publisher:
-    """Publishes with `acks=all` and idempotence, and builds a new producer when the old one is stuck."""
+    """Publishes with `acks=all` and idempotence, and builds a new producer when the old one is stuck.
 
-    def __init__(self, bootstrap: str, source: str) -> None:
+    `restore` creates the topics that are missing; it is asked when a topic turns out to be gone.
+    """
+
+    def __init__(self, bootstrap: str, source: str, restore: Callable[[], Awaitable[None]] | None = None) -> None:
         self._bootstrap = bootstrap
-        self._source = source.encode()
+        self._common = [
+            ("ce_specversion", b"1.0"),
+            ("ce_source", source.encode()),
+            ("content-type", b"application/json"),
+        ]
+        self._restore = restore
+        self._restore_at = 0.0
+        self._failing_since = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._building = asyncio.Lock()
 
     async def send(self, rows: Sequence[Outgoing]) -> list[UUID]:
-        """Publish rows; return the ids the broker acknowledged. A failure is logged, never raised."""
+        """Publish rows; return the ids the broker acknowledged. A failure is logged, never raised.
+
+        Rows of one key come out in the order they are given in.
+        """
+        said: list[UUID] = []
+        producer = None
         try:
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 producer = await self._ready()
-                fitting = [row for row in rows if fits(row)]
-                futures = [await producer.send(**self._record(row)) for row in fitting]
-                results = await asyncio.gather(*futures, return_exceptions=True)
+                topics: dict[str, list[Outgoing]] = defaultdict(list)
+                for row in rows:
+                    if fits(row):
+                        topics[row.topic].append(row)
+                await _all(self._send_to(producer, topic, page, said) for topic, page in topics.items())
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._discard(error)
-            return []
-        failed = [result for result in results if isinstance(result, BaseException)]
-        if failed:
-            await self._discard(failed[0])
-        return [row.id for row, result in zip(fitting, results, strict=True) if not isinstance(result, BaseException)]
+            self._failing_since = self._failing_since or time.monotonic()
+            await self._give_up(producer, error)
+        if said:
+            self._failing_since = 0.0
+        return said
+
+    def failing_seconds(self) -> float:
+        """How long every attempt to publish has failed; 0 while none has."""
+        return time.monotonic() - self._failing_since if self._failing_since else 0.0
 
     async def stop(self) -> None:
         """Close the connection."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _quietly_stop(producer)
+            await _end(producer)
 
-    def _record(self, row: Outgoing) -> dict[str, Any]:
+    async def _send_to(
+        self, producer: AIOKafkaProducer, topic: str, rows: Sequence[Outgoing], said: list[UUID]
+    ) -> None:
+        """Share the rows of a topic out among its partitions, by key, as librdkafka's `consistent` does."""
+        partitions = len(await producer.partitions_for(topic))
+        shares: dict[int, list[Outgoing]] = defaultdict(list)
+        for row in rows:
+            shares[crc32(row.key.encode()) % partitions].append(row)
+        await _all(self._send_share(producer, topic, number, share, said) for number, share in shares.items())
+
+    async def _send_share(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, rows: Sequence[Outgoing], said: list[UUID]
+    ) -> None:
+        """Send a partition's rows in as few batches as hold them, each after the one before is there."""
+        while rows:
+            batch = producer.create_batch()
+            filled = 0
+            while filled < len(rows) and self._append(batch, rows[filled]):
+                filled += 1
+            batch.close()
+            await (await producer.send_batch(batch, topic, partition=partition))
+            said += [row.id for row in rows[:filled]]
+            rows = rows[filled:]
+
+    def _append(self, batch: BatchBuilder, row: Outgoing) -> bool:
+        """Add a row to a batch, if there is room; in an empty one there always is."""
         headers = [
-            ("ce_specversion", b"1.0"),
+            *self._common,
             ("ce_id", str(row.id).encode()),
             ("ce_type", row.type.encode()),
-            ("ce_source", self._source),
             ("ce_time", _minted_at(row.id).encode()),
-            ("content-type", b"application/json"),
         ]
         if row.traceparent:
             headers.append(("traceparent", row.traceparent.encode()))
         if row.reason:
             headers.append(("reason", row.reason.encode()))
-        return {"topic": row.topic, "key": row.key.encode(), "value": row.payload, "headers": headers}
+        added = batch.append(timestamp=None, key=row.key.encode(), value=row.payload, headers=headers)
+        return added is not None
 
     async def _ready(self) -> AIOKafkaProducer:
         async with self._building:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, request_timeout_ms=8000
+                    bootstrap_servers=self._bootstrap,
+                    acks="all",
+                    enable_idempotence=True,
+                    request_timeout_ms=8000,
+                    max_batch_size=BATCH_BYTES,
                 )
                 try:
                     await producer.start()
                 except BaseException:
-                    await _quietly_stop(producer)
+                    await _end(producer)
                     raise
                 self._producer = producer
             return self._producer
 
-    async def _discard(self, error: BaseException) -> None:
+    async def _give_up(self, producer: AIOKafkaProducer | None, error: BaseException) -> None:
+        """Let go of a producer that failed, unless another send has; the next send builds a new one."""
         log.warning("publishing_failed", error=type(error).__name__)
-        await self.stop()
+        if producer is not None and producer is self._producer:
+            await self.stop()
+        if self._restore and isinstance(error, MISSING) and time.monotonic() >= self._restore_at:
+            self._restore_at = time.monotonic() + RESTORE_EVERY_SECONDS
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                    await self._restore()
+                log.warning("topics_restored")
+            except (KafkaError, OSError, TimeoutError, UnsafeBrokerError) as failure:
+                log.warning("topics_missing", error=type(failure).__name__)
+
+
+async def _all(sends: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run them side by side to the end, whichever fails; then raise the first failure."""
+    for result in await asyncio.gather(*sends, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def fits(row: Outgoing) -> bool:
@@ -101,11 +188,27 @@ def _minted_at(event_id: UUID) -> str:
     return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-async def _quietly_stop(client: AIOKafkaProducer | AIOKafkaAdminClient) -> None:
-    stop = client.stop if isinstance(client, AIOKafkaProducer) else client.close
+async def _end(producer: AIOKafkaProducer) -> None:
+    """Stop a producer. One that is stuck is cut off: its own `stop` would wait for what it cannot deliver."""
     with suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(2):
-            await stop()
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+            return
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.client.close()
+            await producer._sender.close()  # noqa: SLF001 - or its task would try for ever
+    producer._message_accumulator.fail_all(KafkaConnectionError("cut off"))  # noqa: SLF001 - or its rows would wait
+
+
+async def _quietly_close(admin: AIOKafkaAdminClient) -> None:
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await admin.close()
+
+
+KEPT: Final = {TALLIES: {"retention.ms": "86400000"}}
+"""A tally is said every minute, and only the newest is of use."""
 
 
 class UnsafeBrokerError(Exception):
@@ -124,18 +227,21 @@ async def ensure_topics(bootstrap: str, *, partitions: int, replicas: int) -> No
         await admin.start()
         there = set(await admin.list_topics())
         counts = dict.fromkeys(TOPICS, partitions) | {dead_letters(topic): 1 for topic in TOPICS}
-        settings = {"min.insync.replicas": str(_in_sync(replicas))}
+        settings = {"min.insync.replicas": str(in_sync(replicas))}
         wanted = [
-            NewTopic(name, n, replicas, topic_configs=settings) for name, n in counts.items() if name not in there
+            NewTopic(name, n, replicas, topic_configs=settings | KEPT.get(name, {}))
+            for name, n in counts.items()
+            if name not in there
         ]
         if wanted:
             _raise_failures(await admin.create_topics(wanted))
         await _refuse_unsafe(admin, sorted(counts), replicas)
     finally:
-        await _quietly_stop(admin)
+        await _quietly_close(admin)
 
 
-def _in_sync(replicas: int) -> int:
+def in_sync(replicas: int) -> int:
+    """Return how many of so many copies must have a record before it is acknowledged."""
     return max(1, replicas - 1)
 
 
@@ -160,10 +266,10 @@ async def _refuse_unsafe(admin: AIOKafkaAdminClient, topics: Sequence[str], repl
     for answer in await admin.describe_configs(resources):
         for _, _, _, name, entries in answer.resources:
             values = {entry[0]: entry[1] for entry in entries}
-            if int(values["min.insync.replicas"]) < _in_sync(replicas):
+            if int(values["min.insync.replicas"]) < in_sync(replicas):
                 raise UnsafeBrokerError(
                     f"refusing to start: topic {name} acknowledges records that {values['min.insync.replicas']} broker "
-                    f"has; set its min.insync.replicas to {_in_sync(replicas)} with kafka-configs"
+                    f"has; set its min.insync.replicas to {in_sync(replicas)} with kafka-configs"
                 )
             if values.get("unclean.leader.election.enable") == "true":
                 raise UnsafeBrokerError(

@@ -4,6 +4,7 @@ Logs hold no personal data. An exception's own words may quote what it choked on
 type and the way it took, never its message.
 """
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -18,11 +19,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.consumer import Consumer
+from shared.dead_letters import parked_by_reason
+from shared.kafka import Publisher
 from shared.outbox import oldest_unsent_seconds
 from shared.postgres import TRANSIENT, Pool
+from shared.progress import STATES
 
 STAGE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds: from a machine's stages to an officer's and a bank's deadlines."""
+
+WITH_BROKER: Final = frozenset({"ok", "standby"})
+WITHOUT_BROKER: Final = WITH_BROKER | {"joining", "unreachable"}
+DATABASE_SECONDS: Final = 2.0
+FAILING_SECONDS: Final = 15.0
+"""A producer that fails for longer than a broker takes to come back is no passing matter."""
 
 
 def configure_logging(service: str) -> None:
@@ -31,6 +41,7 @@ def configure_logging(service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_the_exception,
+        _leave_judging_to_us,
     ]
     structlog.configure(
         processors=[*processors, structlog.processors.JSONRenderer(ensure_ascii=False)],
@@ -49,7 +60,7 @@ def configure_logging(service: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it repeats every connection attempt as a warning
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it repeats every attempt, and every rebalance, as a warning
     structlog.contextvars.clear_contextvars()
     structlog.get_logger().info("starting", service=service)
 
@@ -66,6 +77,14 @@ def _name_the_exception(_logger: object, _method: str, line: structlog.typing.Ev
     return line
 
 
+def _leave_judging_to_us(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Call a warning what aiokafka calls an error: it goes on by itself; where it does not, our watchdogs say so."""
+    record = line.get("_record")
+    if record is not None and record.name.startswith("aiokafka"):
+        line["level"] = "warning"
+    return line
+
+
 def _current(info: object) -> BaseException | None:
     if isinstance(info, tuple):
         return cast("BaseException | None", info[1])
@@ -78,6 +97,7 @@ class Runtime:
 
     pool: Pool
     consumer: Consumer
+    publisher: Publisher
 
 
 class RuntimeMetrics:
@@ -93,6 +113,13 @@ class RuntimeMetrics:
         self.handled = Gauge(
             "lanjie_consumer_handled_records", "Records handled since the process started", registry=registry
         )
+        self.ahead = Gauge(
+            "lanjie_consumer_express_records", "Records handled ahead of a backlog, of all handled", registry=registry
+        )
+        self.state = Gauge("lanjie_consumer_state", "1 for the state the consumer is in", ["state"], registry=registry)
+        self.failing = Gauge(
+            "lanjie_producer_failing_seconds", "How long every attempt to publish has failed", registry=registry
+        )
         self.unsent = Gauge(
             "lanjie_outbox_oldest_seconds", "Age of the oldest event the broker has not acknowledged", registry=registry
         )
@@ -105,6 +132,12 @@ class RuntimeMetrics:
         self.parked = Counter(
             "lanjie_dead_letters_total", "Records put aside because they cannot be read or handled", registry=registry
         )
+        self.letters = Gauge(
+            "lanjie_dead_letters_parked",
+            "Dead letters that wait for somebody, by why they were put aside; the same on all replicas",
+            ["reason_class"],
+            registry=registry,
+        )
 
     async def refresh(self, runtime: Runtime) -> None:
         """Read the gauges anew."""
@@ -112,9 +145,15 @@ class RuntimeMetrics:
         self.lag.set(progress.lag)
         self.stuck.set(progress.stuck_seconds())
         self.handled.set(progress.handled)
+        self.ahead.set(progress.ahead)
+        for state in STATES:
+            self.state.labels(state).set(state == progress.state())
+        self.failing.set(runtime.publisher.failing_seconds())
         try:
             self.unsent.set(await oldest_unsent_seconds(runtime.pool))
             self.awaiting.set(await runtime.pool.fetchval("select count(*) from outbox where awaits_answer"))
+            for reason_class, letters in (await parked_by_reason(runtime.pool)).items():
+                self.letters.labels(reason_class.value).set(letters)
             self.database_up.set(1)
         except TRANSIENT:
             self.database_up.set(0)
@@ -147,19 +186,23 @@ class Operations:
     async def _ready(self, _request: Request) -> Response:
         runtime = self.runtime()
         try:
-            await runtime.pool.fetchval("select 1", timeout=2.0)
+            async with asyncio.timeout(DATABASE_SECONDS):
+                await runtime.pool.fetchval("select 1")
             database = "ok"
         except TRANSIENT:
             database = "away"
         consumer = runtime.consumer.progress.state()
-        enough = {"ok", "joining", "unreachable"} if self.door_without_broker else {"ok"}
+        failing = runtime.publisher.failing_seconds()
+        enough = WITHOUT_BROKER if self.door_without_broker else WITH_BROKER
         needs = self.needs()
-        ready = database == "ok" and consumer in enough and set(needs.values()) <= {"ok"}
+        heard = consumer in enough and (self.door_without_broker or failing < FAILING_SECONDS)
+        ready = database == "ok" and heard and set(needs.values()) <= {"ok"}
         body = {
             "status": "ready" if ready else "not ready",
             "database": database,
             "consumer": consumer,
             "lag": runtime.consumer.progress.lag,
+            "producer": f"failing for {failing:.0f} s" if failing else "ok",
             **needs,
         }
         return JSONResponse(body, 200 if ready else 503)

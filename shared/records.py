@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from shared.dead_letters import Poison
+from shared.dead_letters import Poison, ReasonClass
 from shared.events import EVENTS, Event
 
 
@@ -36,6 +36,10 @@ class Received:
 class _UnreadableError(Exception):
     """Why a record cannot be read, without showing its contents."""
 
+    def __init__(self, reason_class: ReasonClass, reason: str) -> None:
+        super().__init__(reason)
+        self.reason_class = reason_class
+
 
 def read(record: Record) -> Received | Poison:
     """Read one record; never raise."""
@@ -45,7 +49,7 @@ def read(record: Record) -> Received | Poison:
         event_id = _event_id(headers.get("ce_id", ""))
         event = _event(record, model)
     except _UnreadableError as error:
-        return poison(record, str(error))
+        return poison(record, str(error), error.reason_class)
     return Received(event, event_id, headers.get("traceparent", ""), record)
 
 
@@ -53,20 +57,20 @@ def _headers(record: Record) -> dict[str, str]:
     try:
         headers = {name: value.decode() for name, value in record.headers if value is not None}
     except UnicodeDecodeError:
-        raise _UnreadableError("a header is not UTF-8") from None
+        raise _UnreadableError(ReasonClass.HEADER, "a header is not UTF-8") from None
     if len(headers) < len(record.headers):
-        raise _UnreadableError("a header is null or stands twice")
+        raise _UnreadableError(ReasonClass.HEADER, "a header is null or stands twice")
     return headers
 
 
 def _model(record: Record, type_name: str) -> type[Event]:
     model = EVENTS.get(type_name)
     if record.value is None:
-        raise _UnreadableError("the value is null")
+        raise _UnreadableError(ReasonClass.NULL_VALUE, "the value is null")
     if model is None:
-        raise _UnreadableError(_unknown(type_name))
+        raise _unknown(type_name)
     if model.topic != record.topic:
-        raise _UnreadableError(f"{model.type} does not travel on this topic")
+        raise _UnreadableError(ReasonClass.WRONG_TOPIC, f"{model.type} does not travel on this topic")
     return model
 
 
@@ -74,7 +78,7 @@ def _event_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise _UnreadableError("ce_id is not a UUID") from None
+        raise _UnreadableError(ReasonClass.HEADER, "ce_id is not a UUID") from None
 
 
 def _event(record: Record, model: type[Event]) -> Event:
@@ -83,23 +87,30 @@ def _event(record: Record, model: type[Event]) -> Event:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        why = "not JSON" if first["type"] == "json_invalid" else f"schema: {where}: {first['type']}"
-        raise _UnreadableError(why) from None
+        if first["type"] == "json_invalid":
+            raise _UnreadableError(ReasonClass.BAD_JSON, "not JSON") from None
+        raise _UnreadableError(ReasonClass.SCHEMA, f"schema: {where}: {first['type']}") from None
     if record.key != event.key().encode():
-        raise _UnreadableError("the key is missing or not the event's own")
+        raise _UnreadableError(ReasonClass.KEY, "the key is missing or not the event's own")
     return event
 
 
-def _unknown(type_name: str) -> str:
+def _unknown(type_name: str) -> _UnreadableError:
     stem, _, _ = type_name.rpartition(".v")
     known = any(name.rpartition(".v")[0] == stem for name in EVENTS)
-    return "unknown version" if known else "unknown type"
+    if known:
+        return _UnreadableError(ReasonClass.UNKNOWN_VERSION, "unknown version")
+    return _UnreadableError(ReasonClass.UNKNOWN_TYPE, "unknown type")
 
 
-def poison(record: Record, reason: str) -> Poison:
+def failed(received: Received, error: Exception) -> Poison:
+    """Describe a record to be parked because its handler failed."""
+    return poison(received.record, f"handler failed: {type(error).__name__}", ReasonClass.HANDLER_FAILED)
+
+
+def poison(record: Record, reason: str, reason_class: ReasonClass) -> Poison:
     """Describe a record to be parked."""
-    value = record.value or b""
-    key = (record.key or b"").decode(errors="replace").replace("\0", "\ufffd")
-    told = repr((record.key, record.value, tuple(record.headers), reason))
-    digest = hashlib.sha256(told.encode()).digest()
-    return Poison(record.topic, record.partition, record.offset, digest, key, value, reason)
+    headers = tuple(record.headers)
+    digest = hashlib.sha256(repr((record.key, record.value, headers)).encode()).digest()
+    where = (record.topic, record.partition, record.offset)
+    return Poison(*where, digest, record.key, record.value, reason, headers, reason_class)

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     port: int
     narrative_keys: Keys
     instance_id: str = ""
+    watchdog_seconds: float = Field(default=60, gt=0)
+    reconcile_every_seconds: float = Field(default=60, gt=0)
+    reconcile_after_seconds: float = Field(default=120, gt=0)
+    reconcile_hours: int = Field(default=48, ge=1)
+    reconcile_most: int = Field(default=5000, ge=1)
 
     def instance(self, service: str) -> str:
         """Return the name of this replica among its like: INSTANCE_ID, or host and port, which no two share."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,14 +110,14 @@ class DatabaseServer:
 
 
 @contextmanager
-def database_server(folder: Path) -> Iterator[DatabaseServer]:
-    """Run the embedded PostgreSQL in a folder, as the local run does."""
+def database_server(folder: Path, before: Sequence[str] = ()) -> Iterator[DatabaseServer]:
+    """Run the embedded PostgreSQL in a folder, as the local run does; `before` are words to put before its command."""
     (folder / "logs").mkdir()
     local = Local(folder, {"postgres": free_port()}, {"postgres": "test"})
     postgres.initialise(local)
     environment = {**os.environ, "LANJIE_POSTGRES_PORT": str(local.ports["postgres"])}
     with (folder / "postgres.log").open("wb") as log:
-        process = subprocess.Popen(postgres.command(local), stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen([*before, *postgres.command(local)], stdout=log, stderr=log, env=environment)
         try:
             _wait_until_up(local)
             yield DatabaseServer(local)

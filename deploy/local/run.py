@@ -33,7 +33,7 @@ from services.notifier import reference as notifier_reference
 from services.rules import reference as rules_reference
 from shared.postgres import MigrationFailedError, RawConnection, migrate
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 120.0
 NO_WAIT: Final = False
 SAMPLE: Final = REFERENCE.relative_to(ROOT) / "report.json"
 console = Console(highlight=False)

@@ -7,9 +7,11 @@ from typing import Final
 
 from fastapi import FastAPI
 from pydantic import Field
+from starlette.routing import Route
 
-from services.intake import consumers, handlers, order_routes, routes, store
+from services.intake import consumers, handlers, order_routes, reconciling, routes, store
 from services.intake.access import Allowance
+from services.intake.backlog import Backlog
 from services.intake.batch import BatchLine
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.disposition import Disposition
@@ -21,12 +23,13 @@ from services.intake.report import Privacy, Report
 from services.intake.store import Filing
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
-from shared.events import CASES, ORDERS, VERDICTS
+from shared.events import CASES, ORDERS, TALLIES, VERDICTS
 from shared.http import install_refusals
-from shared.observe import Operations, Runtime
+from shared.observe import Operations
 from shared.openapi import describe
 from shared.postgres import Pool
 from shared.protocol import Edge
+from shared.reconciling import Ear, reconciled
 from shared.settings import IdentitySettings
 from shared.tasks import forever
 
@@ -34,10 +37,14 @@ REFERENCE_EVERY_SECONDS: Final = 5.0
 
 
 class Settings(IdentitySettings):
-    """The key of the tokens; how often one bank may post (reports a second, and at once); how slow a request may be."""
+    """The key of the tokens; how often one bank may post (reports a second, and at once); how slow a request may be.
+
+    With `most_unanswered` reports and answers of banks waiting for the rest of the chain, no more reports are taken.
+    """
 
     rate_per_second: float = Field(default=5000, gt=0)
     rate_burst: float = Field(default=10000, ge=1)
+    most_unanswered: int = Field(default=1_000_000, ge=1)
     head_seconds: float = Field(default=10, gt=0)
     body_seconds: float = Field(default=10, gt=0)
 
@@ -56,21 +63,30 @@ def build(settings: Settings | None = None) -> FastAPI:
         assert settings is not None
         async with AsyncExitStack() as stack:
             boards: list[VerdictBoard] = []
+            ear = Ear()
 
             def handling(pool: Pool) -> Handle:
-                boards.append(VerdictBoard(lambda ids: store.judged(pool, ids)))
-                return consumers.handling(pool, boards[0], metrics)
+                boards.append(VerdictBoard(lambda ids: store.judged(pool, ids), app.state.stopping))
+                return ear.hearing(consumers.handling(pool, boards[0], metrics))
 
             chain = await stack.enter_async_context(
-                joined(settings, "intake", (VERDICTS, CASES, ORDERS), handling, metrics.parked.inc)
+                joined(
+                    settings,
+                    "intake",
+                    (VERDICTS, CASES, ORDERS, TALLIES),
+                    handling,
+                    metrics.parked.inc,
+                    express={VERDICTS: consumers.since},
+                )
             )
             door = await _open_door(settings, chain, boards[0], metrics)
             door.desk.open()
             stack.push_async_callback(door.desk.close)
             door.board.open()
             stack.push_async_callback(door.board.close)
-            refreshing = asyncio.create_task(_keep_reference_fresh(chain.pool, door))
-            stack.callback(refreshing.cancel)
+            for work in (_keep_reference_fresh(chain.pool, door), forever(door.backlog.look)):
+                stack.callback(asyncio.create_task(work).cancel)
+            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.registry))
             app.state.door = door
             chains.append(chain)
             yield
@@ -83,13 +99,19 @@ def build(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.stopping = lambda: False
     install_refusals(app, settings.edge(metrics) if settings else None)
     app.include_router(routes.router)
     app.include_router(order_routes.router)
+    # matched first, and without the dependencies FastAPI would look for: most requests are these
+    app.router.routes[:0] = [
+        Route("/v1/reports", routes.post_report, methods=["POST"]),
+        Route("/v1/reports/batch", routes.post_batch, methods=["POST"]),
+    ]
     operations = Operations(
         registry=metrics.registry,
-        runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),
-        refresh=lambda: metrics.refresh(Runtime(chains[0].pool, chains[0].consumer)),
+        runtime=lambda: chains[0].runtime(),  # noqa: PLW0108 - there is no chain yet
+        refresh=lambda: metrics.refresh(chains[0].runtime()),
         door_without_broker=True,
     )
     app.router.routes.extend(operations.routes)
@@ -111,6 +133,7 @@ async def _open_door(settings: Settings, chain: Chain, board: VerdictBoard, metr
         relay=chain.relay,
         banks=Doorkeeper(look_up, BANK_KEY, OFFICER_TOKEN),
         allowance=Allowance(settings.rate_per_second, settings.rate_burst),
+        backlog=Backlog(chain.pool, settings.most_unanswered, metrics.unanswered),
         desk=FilingDesk(file),
         board=board,
         privacy=Privacy(settings.tokens(), settings.identity(), settings.narrative()),

@@ -69,13 +69,14 @@ async def _filed_together(door: Door, filings: Mapping[str, Filing]) -> dict[str
 
     Where the database goes away under one of them, the whole batch fails: sending it again stores nothing twice.
     """
-    ended = await asyncio.gather(*(door.desk.file(one) for one in filings.values()), return_exceptions=True)
     outcomes: dict[str, FilingOutcome | Refusal] = {}
-    for key, end in zip(filings, ended, strict=True):
-        if isinstance(end, BaseException) and not isinstance(end, Refusal):
-            raise end
-        outcomes[key] = end
-    return outcomes
+    waiting = {}
+    for key, one in filings.items():
+        try:
+            waiting[key] = door.desk.hand_in(one)
+        except Refusal as refusal:
+            outcomes[key] = refusal
+    return outcomes | dict(zip(waiting, await asyncio.gather(*waiting.values()), strict=True))
 
 
 def _answer(

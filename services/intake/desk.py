@@ -29,6 +29,19 @@ class _Slip:
     filing: Filing
     outcome: asyncio.Future[FilingOutcome]
 
+    def settle(self, outcome: FilingOutcome | Exception) -> None:
+        """Tell the post, if it is still there."""
+        if self.outcome.done():
+            return
+        if isinstance(outcome, Exception):
+            self.outcome.set_exception(outcome)
+        else:
+            self.outcome.set_result(outcome)
+
+
+def _key_of(filing: Filing) -> tuple[str, str]:
+    return filing.event.bank, filing.idempotency_key
+
 
 class FilingDesk:
     """Gathers posts into transactions. `file` is called with up to 500 of them at a time."""
@@ -50,12 +63,13 @@ class FilingDesk:
             clerk.cancel()
         await asyncio.gather(*self._clerks, return_exceptions=True)
 
-    async def file(self, filing: Filing) -> FilingOutcome:
-        """Return once the report is on disk.
+    def hand_in(self, filing: Filing) -> asyncio.Future[FilingOutcome]:
+        """Return what will be known once the report is on disk.
 
+        A client that goes away does not take back what it handed in: only the future is cancelled with it.
         Raises 409 while a post with the same key is in hand, 503 when too many are waiting.
         """
-        key = (filing.event.bank, filing.idempotency_key)
+        key = _key_of(filing)
         if key in self._in_hand:
             raise conflict("A request with this Idempotency-Key is being stored right now; send it again shortly.")
         slip = _Slip(filing, asyncio.get_running_loop().create_future())
@@ -68,9 +82,7 @@ class FilingDesk:
                 headers={"Retry-After": "1"},
             ) from None
         self._in_hand.add(key)
-        slip.outcome.add_done_callback(lambda _: self._in_hand.discard(key))
-        # shielded: a client that goes away does not take back what it handed in
-        return await asyncio.shield(slip.outcome)
+        return slip.outcome
 
     async def _clerk(self) -> None:
         while True:
@@ -78,26 +90,27 @@ class FilingDesk:
             while len(slips) < MOST_TOGETHER and not self._slips.empty():
                 slips.append(self._slips.get_nowait())
             try:
-                outcomes = await self._file([slip.filing for slip in slips])
-                for slip, outcome in zip(slips, outcomes, strict=True):
-                    slip.outcome.set_result(outcome)
+                outcomes: Sequence[FilingOutcome | Exception] = await self._file([slip.filing for slip in slips])
             except Exception as error:  # noqa: BLE001 - whatever it was, the waiting posts must hear of it
-                for slip in slips:
-                    slip.outcome.set_exception(error)
-            finally:
-                for _ in slips:
-                    self._slips.task_done()
+                outcomes = [error] * len(slips)
+            for slip, outcome in zip(slips, outcomes, strict=True):
+                self._in_hand.discard(_key_of(slip.filing))
+                slip.settle(outcome)
+                self._slips.task_done()
 
 
 class VerdictBoard:
     """Wakes the posts that wait for a verdict.
 
     The consumer here says at once which reports were judged; what another replica consumed is seen by one
-    look at the database for all who wait.
+    look at the database for all who wait. When the service is `stopping`, nobody waits any longer.
     """
 
-    def __init__(self, judged: Callable[[Sequence[UUID]], Awaitable[set[UUID]]]) -> None:
+    def __init__(
+        self, judged: Callable[[Sequence[UUID]], Awaitable[set[UUID]]], stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         self._judged = judged
+        self._stopping = stopping
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
         self._looker: asyncio.Task[None] | None = None
 
@@ -133,5 +146,7 @@ class VerdictBoard:
 
     async def _look(self) -> None:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
-        if self._waiting:
+        if self._stopping():
+            self.show(list(self._waiting))
+        elif self._waiting:
             self.show(list(await self._judged(list(self._waiting))))

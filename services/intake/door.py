@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from services.intake import report
 from services.intake.access import Allowance
+from services.intake.backlog import Backlog
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.handlers import Filed, FilingOutcome, KeyReused, ReferenceTaken
 from services.intake.metrics import Metrics
@@ -19,8 +20,9 @@ from services.intake.report import Privacy, Reference, Report
 from services.intake.store import Filing
 from shared.access import Doorkeeper
 from shared.errors import FieldProblem, Refusal, conflict, invalid
-from shared.outbox import Relay, new_id
+from shared.outbox import new_id
 from shared.postgres import Pool
+from shared.relay import Relay
 
 IDEMPOTENCY_KEY: Final = re.compile(r'([A-Za-z0-9._:/+=-]{1,128})|"([A-Za-z0-9._:/+=-]{1,128})"')
 TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -34,6 +36,7 @@ class Door:
     relay: Relay
     banks: Doorkeeper[str]
     allowance: Allowance
+    backlog: Backlog
     desk: FilingDesk
     board: VerdictBoard
     privacy: Privacy

@@ -1,4 +1,4 @@
-"""intake's use cases: one function each, one transaction each.
+"""What banks do at the door: one function each, one transaction each.
 
 Each returns the events it has promised; the caller hands them to the relay once the transaction is through.
 """
@@ -15,16 +15,8 @@ from services.intake.order import Feedback
 from services.intake.report import fingerprint
 from services.intake.store import Filing
 from shared.errors import Refusal, conflict, invalid, not_found
-from shared.events import (
-    CaseChanged,
-    DispositionCounted,
-    DispositionRecorded,
-    OrderChanged,
-    ReportFiled,
-    ReportsCounted,
-    VerdictReached,
-)
-from shared.outbox import Outgoing, answered, keep, new_id, outgoing
+from shared.events import DispositionRecorded, OrderChanged
+from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.privacy import Seal, Tokens
 
@@ -54,11 +46,11 @@ FilingOutcome = Filed | KeyReused | ReferenceTaken
 
 async def file_reports(pool: Pool, filings: Sequence[Filing]) -> tuple[list[FilingOutcome], list[Outgoing]]:
     """Store many reports in one transaction and say of each what became of it, in order."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection:
         # in one order everywhere, so that replicas given the same posts wait for each other in no circle
-        fresh = await store.insert_reports(connection, sorted(filings, key=_order_of_filing))
-        rows = [_announcement(filing) for filing in filings if filing.event.report_id in fresh]
-        await keep(connection, rows)
+        ordered = sorted(filings, key=_order_of_filing)
+        promised = [_announcement(filing) for filing in ordered]
+        fresh = await store.insert_reports(connection, ordered, promised)
         others = [filing for filing in filings if filing.event.report_id not in fresh]
         stored = await store.reports_in_the_way(connection, others) if others else []
     by_key = {(row["bank"], row["idempotency_key"]): row for row in stored}
@@ -73,7 +65,7 @@ async def file_reports(pool: Pool, filings: Sequence[Filing]) -> tuple[list[Fili
         same = same_key["fingerprint"] == filing.fingerprint
         return Filed(same_key["id"], fresh=False) if same else KeyReused()
 
-    return [outcome(filing) for filing in filings], rows
+    return [outcome(filing) for filing in filings], [row for row in promised if row.id in fresh]
 
 
 def _order_of_filing(filing: Filing) -> tuple[str, str]:
@@ -174,56 +166,3 @@ async def show_order(pool: Pool, bank: str, order_id: UUID) -> OrderChanged:
         order = await _own_order(connection, bank, order_id)
         await order_store.record_looks(connection, f"bank:{bank}", "order_shown", [order_id])
     return order
-
-
-async def note_verdicts(pool: Pool, verdicts: Sequence[VerdictReached]) -> None:
-    """Keep the newest verdicts. They end no obligation: the report's money must be counted as well."""
-    newest = list({v.report.report_id: v for v in sorted(verdicts, key=lambda v: v.version)}.values())
-    async with pool.acquire() as connection, connection.transaction():
-        await store.upsert_verdicts(connection, newest)
-
-
-async def note_cases(pool: Pool, cases: Sequence[CaseChanged]) -> None:
-    """Keep the newest state of cases, and end the obligations of the reports in them that are judged.
-
-    A report that is in a case, though it was judged below alert, was judged again and that verdict is not
-    here. It may be lost, and its sender has the police's answer: so the report is asked about once more,
-    unless it still is.
-    """
-    newest = list({case.case_id: case for case in sorted(cases, key=lambda case: case.version)}.values())
-    pairs = sorted({(report_id, case.case_id) for case in cases for report_id in case.report_ids})
-    async with pool.acquire() as connection, connection.transaction():
-        await store.upsert_cases(connection, newest)
-        await store.link_reports(connection, pairs)
-        report_ids = [report_id for report_id, _ in pairs]
-        done = await store.answered_reports(connection, report_ids)
-        await answered(connection, done)
-        if len(done) < len(report_ids):
-            rows = await store.judged_below_alert(connection, report_ids)
-            await keep(connection, [_question(row["event"], row["traceparent"]) for row in rows])
-
-
-def _question(event: bytes, traceparent: str) -> Outgoing:
-    report = ReportFiled.model_validate_json(event)
-    return outgoing(report, report.report_id, traceparent=traceparent, awaits_answer=True)
-
-
-async def note_reports_counted(pool: Pool, counted: Sequence[ReportsCounted]) -> None:
-    """End the obligations of the reports that are counted and judged; the others will be asked for again."""
-    report_ids = [report_id for event in counted for report_id in event.report_ids]
-    async with pool.acquire() as connection, connection.transaction():
-        await answered(connection, await store.answered_reports(connection, report_ids))
-
-
-async def note_dispositions_counted(pool: Pool, counted: Sequence[DispositionCounted]) -> None:
-    """End the obligations of the dispositions that the ledger knows."""
-    async with pool.acquire() as connection, connection.transaction():
-        await answered(connection, [event.disposition_id for event in counted])
-
-
-async def note_orders(pool: Pool, changed: Sequence[OrderChanged]) -> None:
-    """Keep the newest version of orders, and end the obligations of the feedback they carry."""
-    newest = list({order.order_id: order for order in sorted(changed, key=lambda order: order.version)}.values())
-    async with pool.acquire() as connection, connection.transaction():
-        await order_store.upsert_orders(connection, newest)
-        await answered(connection, [order.answers for order in changed if order.answers is not None])

@@ -11,6 +11,8 @@ RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9Xx]")
 WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECK_CHARACTERS: Final = "10X98765432"
 EARLIEST_BIRTH_YEAR: Final = 1900
+DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Each digit twice, as the sum of its digits."""
 INVISIBLE: Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories no name has: controls, bidirectional and zero-width marks, halves, line breaks."""
 
@@ -61,11 +63,8 @@ def age_on(number: str, day: date) -> int:
 
 def passes_luhn(account: str) -> bool:
     """Whether a card number's check digit fits. Many accounts that are no cards fail: a flag, not a refusal."""
-    total = 0
-    for place, digit in enumerate(reversed(account)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value  # noqa: PLR2004 - digits have one place
-    return total % 10 == 0
+    backwards = account[::-1]
+    return (sum(map(int, backwards[::2])) + sum(map(int, backwards[1::2].translate(DOUBLED)))) % 10 == 0
 
 
 # pydantic's patterns are Rust's and mean the whole text by ^ and $, a newline at its end included; so do the

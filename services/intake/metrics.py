@@ -1,6 +1,6 @@
 """Every metric of intake, and the question it answers."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.observe import STAGE_BUCKETS, RuntimeMetrics
 
@@ -53,6 +53,11 @@ class Metrics(RuntimeMetrics):
             ["bank"],
             registry=self.registry,
         )
+        self.unanswered = Gauge(
+            "lanjie_unanswered",
+            "Reports and answers of banks whose own answers are not back, up to MOST_UNANSWERED: is the door closing?",
+            registry=self.registry,
+        )
         self.stage = Histogram(
             "lanjie_stage_seconds",
             "How long a stage of the chain took: where does the time go?",
@@ -60,3 +65,6 @@ class Metrics(RuntimeMetrics):
             buckets=STAGE_BUCKETS,
             registry=self.registry,
         )
+        self.request_to_accepted = self.stage.labels("request_to_accepted")
+        self.accepted_to_verdict_shown = self.stage.labels("accepted_to_verdict_shown")
+        self.rejudged_to_verdict_shown = self.stage.labels("rejudged_to_verdict_shown")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -20,8 +20,10 @@ CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 LATE_AFTER: Final = timedelta(days=30)
 MOST_CUES: Final = 50
 DATE_AND_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]")
+PEOPLE: Final = {"payer", "payee", "teller_id"}
 EARLIEST_YEAR: Final = 1900
 LATEST_YEAR: Final = 2999
+_compact: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _as_text(value: object) -> object:
@@ -135,12 +137,8 @@ def filed(report: Report, report_id: UUID, bank: str, privacy: Privacy, now: dat
     payer = report.payer
     tokens = privacy.tokens
     odd = flags(report, now)
-    identity = {
-        "payer": payer.model_dump(),
-        "payee": report.payee.model_dump(mode="json"),
-        "teller_id": report.teller_id,
-    }
-    narrative = {"note": report.note, "purpose": report.transfer.purpose}
+    identity = report.model_dump_json(include=PEOPLE)
+    narrative = _compact({"note": report.note, "purpose": report.transfer.purpose})
     return ReportFiled(
         report_id=report_id,
         bank=bank,
@@ -158,15 +156,11 @@ def filed(report: Report, report_id: UUID, bank: str, privacy: Privacy, now: dat
         payer_age=age_on(payer.id_number, report.observed_at.date()) if payer.id_number else None,
         cues=tuple(dict.fromkeys(report.cues)),
         flags=tuple(odd),
-        identity=privacy.identity.seal(_compact(identity), str(report_id)),
-        narrative=privacy.narrative.seal(_compact(narrative), str(report_id)),
+        identity=privacy.identity.seal(identity, str(report_id)),
+        narrative=privacy.narrative.seal(narrative, str(report_id)),
     )
 
 
 def fingerprint(model: BaseModel, tokens: Tokens) -> bytes:
     """Return a keyed digest of what a body says: equal for the same facts, however they are spaced."""
     return tokens.digest(model.model_dump_json().encode())
-
-
-def _compact(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

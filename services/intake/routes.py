@@ -47,21 +47,22 @@ async def post_report(request: Request) -> Response:
     """File a report. Needs `Idempotency-Key`; `Prefer: wait=3` holds the answer until there is a verdict."""
     began = time.perf_counter()
     door, bank = await entered(request)
+    door.backlog.refuse_if_full()
     door.allowance.charge(bank, 1)
     key = _key_of(request)
     body = parse(Report, await read_body(request, "application/json"))
-    outcome = await door.desk.file(filing(door, bank, key, body, traceparent(request)))
+    outcome = await door.desk.hand_in(filing(door, bank, key, body, traceparent(request)))
     report_id = accepted(door, bank, outcome)
     if isinstance(outcome, Filed) and not outcome.fresh:
         door.relay.publish_soon(await unanswered(door.pool, [report_id]))
-    door.metrics.stage.labels("request_to_accepted").observe(time.perf_counter() - began)
+    door.metrics.request_to_accepted.observe(time.perf_counter() - began)
     headers = {"Location": f"/v1/reports/{report_id}"}
     if wait := _preferred_wait(request):
         status = await _status(door, bank, report_id, wait)
         if status.level is not None:
             headers["Preference-Applied"] = f"wait={wait}"
             return JSONResponse(status.model_dump(mode="json"), 200, headers)
-    return JSONResponse({"id": str(report_id), "status": "received"}, 202, headers)
+    return Response(f'{{"id":"{report_id}","status":"received"}}', 202, headers, "application/json")
 
 
 @router.post(
@@ -72,6 +73,7 @@ async def post_report(request: Request) -> Response:
 async def post_batch(request: Request) -> Response:
     """File many reports, one a line, each with its own `idempotency_key`; the answer has a line for each."""
     door, bank = await entered(request)
+    door.backlog.refuse_if_full()
     lines = batch.lines_of(await read_body(request, NDJSON, limit=batch.LIMIT_BYTES))
     door.allowance.charge(bank, len(lines))
     return Response(await batch.file_lines(door, bank, lines, traceparent(request)), media_type=NDJSON)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.intake.report import Reference
 from shared.events import CaseChanged, ReportFiled, VerdictReached
+from shared.outbox import REPEAT_AFTER_SECONDS, Outgoing
 from shared.postgres import Connection, Pool, Row
 
 
@@ -40,15 +41,25 @@ async def reference(pool: Pool) -> Reference:
     return Reference({row["code"]: row["bank"] for row in branches}, frozenset(row["code"] for row in cues))
 
 
-async def insert_reports(connection: Connection, filings: Sequence[Filing]) -> set[UUID]:
-    """Insert the reports whose key and reference are new to their bank; return their ids."""
+async def insert_reports(connection: Connection, filings: Sequence[Filing], promised: Sequence[Outgoing]) -> set[UUID]:
+    """Insert the reports whose key and reference are new to their bank, each with its promise; return their ids.
+
+    One statement, which is a transaction by itself: the event crosses the connection once, and nothing is between
+    the report and its outbox row that could fail.
+    """
     rows = await connection.fetch(
         """
-        insert into report (id, bank, idempotency_key, bank_reference, fingerprint, amount_fen, payee_token, filed_at,
-                            event, traceparent)
-        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[],
-                             $8::timestamptz[], $9::bytea[], $10::text[])
-        on conflict do nothing
+        with fresh as (
+            insert into report (id, bank, idempotency_key, bank_reference, fingerprint, amount_fen, payee_token,
+                                filed_at, event, traceparent)
+            select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[],
+                                 $8::timestamptz[], $9::bytea[], $10::text[])
+            on conflict do nothing
+            returning id, payee_token, event, traceparent
+        )
+        insert into outbox (id, topic, key, type, payload, traceparent, awaits_answer, due_at)
+        select id, $11, payee_token, $12, event, traceparent, true, now() + $13::float8 * interval '1 second'
+        from fresh
         returning id
         """,
         [filing.event.report_id for filing in filings],
@@ -59,8 +70,11 @@ async def insert_reports(connection: Connection, filings: Sequence[Filing]) -> s
         [filing.event.amount_fen for filing in filings],
         [filing.event.payee_token for filing in filings],
         [filing.event.filed_at for filing in filings],
-        [filing.event.model_dump_json().encode() for filing in filings],
+        [row.payload for row in promised],
         [filing.traceparent for filing in filings],
+        ReportFiled.topic,
+        ReportFiled.type,
+        REPEAT_AFTER_SECONDS,
     )
     return {row["id"] for row in rows}
 
@@ -126,17 +140,25 @@ async def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictReac
 SHOWN_OF_A_VERDICT = {"level", "score", "scam_type", "findings", "advice", "judged_at"}
 
 
-async def answered_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of the reports that have all their answers: a verdict and, at alert level and only there, a case."""
+async def end_answered(connection: Connection, report_ids: Sequence[UUID]) -> set[UUID]:
+    """End the obligations of those of the reports that have all their answers; return which have.
+
+    The answers are a verdict and, at alert level and only there, a case.
+    """
     rows = await connection.fetch(
         """
-        select v.report_id from verdict v
-        where v.report_id = any($1::uuid[])
-          and (v.level = 'alert') = exists (select from case_report c where c.report_id = v.report_id)
+        with done as (
+            select v.report_id from verdict v
+            where v.report_id = any($1::uuid[])
+              and (v.level = 'alert') = exists (select from case_report c where c.report_id = v.report_id)
+        ), ended as (
+            delete from outbox where id in (select report_id from done)
+        )
+        select report_id from done
         """,
-        list(report_ids),
+        report_ids,
     )
-    return [row["report_id"] for row in rows]
+    return {row["report_id"] for row in rows}
 
 
 async def judged_below_alert(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:

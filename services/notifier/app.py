@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
+from pydantic import Field
 
-from services.notifier import consumers, people_store
+from services.notifier import consumers, people_store, reconciling
 from services.notifier.alerting.channels.sending import refuse_wrong
 from services.notifier.alerting.channels.wires import ChannelSettings, wires_of
 from services.notifier.alerting.delivery import Courier
 from services.notifier.alerting.reader import Counts
 from services.notifier.alerting.stream import AlertStream, Pace
+from services.notifier.clock.house_time import HouseTime
 from services.notifier.clock.watch import HouseRules, Watch
 from services.notifier.door import Door
 from services.notifier.duty.link_routes import routes as link_routes
@@ -18,14 +21,16 @@ from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
 from services.notifier.routes import bodies, routes
+from services.notifier.upkeep import kept_up
 from shared.access import BANK_KEY, OFFICER_TOKEN, Doorkeeper
 from shared.chain import Chain, Handle, joined
-from shared.events import DISPOSITIONS, FEEDBACK, VERDICTS
+from shared.events import DISPOSITIONS, FEEDBACK, TALLIES, VERDICTS
 from shared.http import install_refusals
-from shared.observe import Operations, Runtime
+from shared.observe import Operations
 from shared.openapi import describe
 from shared.postgres import Pool
 from shared.protocol import Edge
+from shared.reconciling import Ear, reconciled
 from shared.settings import IdentitySettings
 
 
@@ -33,17 +38,19 @@ class Settings(IdentitySettings, ChannelSettings):
     """What notifier is told besides: the key of tokens, and above which amount (fen) a second officer approves.
 
     A screen on the alert stream gets a sign of life after `heartbeat` seconds of silence, and is hung up on when it
-    takes nothing for `drain` seconds.
+    takes nothing for `drain` seconds. Deliveries that were settled, deadlines that ended and alerts are kept for
+    `settled_kept_days`.
     """
 
     second_officer_above_fen: int = 100_000_000
     stream_heartbeat_seconds: float = 15.0
     stream_drain_seconds: float = 10.0
+    settled_kept_days: int = Field(default=90, ge=7)
 
 
 def build(settings: Settings | None = None) -> FastAPI:
     """Build the application. Without settings it can only describe itself."""
-    metrics = Metrics()
+    metrics, ear = Metrics(), Ear()
     doors: list[Door] = []
     chains: list[Chain] = []
 
@@ -52,14 +59,13 @@ def build(settings: Settings | None = None) -> FastAPI:
         assert settings is not None
         refuse_wrong(settings)
         identity = settings.identity()
-        parts: list[tuple[Office, AlertStream, Courier]] = []
-        clocks: list[HouseRules] = []
+        parts: list[tuple[Office, AlertStream, Courier, HouseRules]] = []
         told: list[Callable[[], Awaitable[None]]] = []
 
         def handling(pool: Pool) -> Handle:
             rules = HouseRules(pool)
-            office = Office(pool, identity, settings.tokens(), rules.now, settings.second_officer_above_fen)
-            clocks.append(rules)
+            above = settings.second_officer_above_fen
+            office = Office(pool, identity, settings.tokens(), rules.now, above, HouseTime(pool).now)
             stream = AlertStream(
                 pool,
                 app.state.stopping,
@@ -67,30 +73,39 @@ def build(settings: Settings | None = None) -> FastAPI:
                 Counts(metrics.stage.labels("alert_to_stream").observe, metrics.count_dropped),
             )
             courier = Courier(pool, identity, settings.tokens(), metrics, wires_of(settings))
-            parts.append((office, stream, courier))
+            parts.append((office, stream, courier, rules))
 
             async def alerted() -> None:
                 courier.hurry()
                 stream.announce()
 
             told.append(alerted)
-            return consumers.handling(office, metrics, alerted)
+            return ear.hearing(consumers.handling(office, metrics, alerted))
 
         async with AsyncExitStack() as stack:
             chain = await stack.enter_async_context(
-                joined(settings, "notifier", (VERDICTS, DISPOSITIONS, FEEDBACK), handling, metrics.parked.inc)
+                joined(
+                    settings,
+                    "notifier",
+                    (VERDICTS, DISPOSITIONS, FEEDBACK, TALLIES),
+                    handling,
+                    metrics.parked.inc,
+                    express={VERDICTS: consumers.since},
+                )
             )
-            office, stream, courier = parts[0]
+            office, stream, courier, clock = parts[0]
             await stream.open()
             metrics.readers.set_function(stream.connected)
             stack.push_async_callback(stream.close)
             courier.open()
             stack.push_async_callback(courier.close)
-            await clocks[0].open()
-            stack.push_async_callback(clocks[0].close)
+            await clock.open()
+            stack.push_async_callback(clock.close)
             watch = Watch(office, metrics, chain.relay.publish_soon, told[0])
             watch.open()
             stack.push_async_callback(watch.close)
+            await stack.enter_async_context(kept_up(chain.pool, timedelta(days=settings.settled_kept_days)))
+            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.registry))
 
             async def look_up(sha256: bytes) -> Officer | None:
                 return await people_store.officer_of_token(chain.pool, sha256)
@@ -114,8 +129,8 @@ def build(settings: Settings | None = None) -> FastAPI:
     app.include_router(link_routes(lambda: doors[0]))
     operations = Operations(
         registry=metrics.registry,
-        runtime=lambda: Runtime(chains[0].pool, chains[0].consumer),
-        refresh=lambda: metrics.refresh_all(Runtime(chains[0].pool, chains[0].consumer)),
+        runtime=lambda: chains[0].runtime(),  # noqa: PLW0108 - there is no chain yet
+        refresh=lambda: metrics.refresh_all(chains[0].runtime()),
     )
     app.router.routes.extend(operations.routes)
     describe(app, bodies(), "A token of the officer: lanjie_officer_…")

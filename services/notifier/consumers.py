@@ -1,9 +1,11 @@
 """What notifier hears: verdicts, dispositions, feedback."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from services.notifier.cases import verdicts
+from services.notifier.cases.case import Placed
 from services.notifier.cases.verdicts import Taken
 from services.notifier.metrics import Metrics
 from services.notifier.money import handlers
@@ -13,6 +15,7 @@ from services.notifier.orders.order import Order
 from shared.chain import Handle
 from shared.events import (
     DispositionRecorded,
+    Event,
     FeedbackContradicted,
     FeedbackReceived,
     OutcomeApplied,
@@ -22,12 +25,19 @@ from shared.outbox import Outgoing, answered
 from shared.records import Received
 
 
+def since(event: Event) -> datetime | None:
+    """Since when a teller has been waiting for this: for the first verdict, not for what becomes known later."""
+    if isinstance(event, VerdictReached) and event.version == 1:
+        return event.report.filed_at
+    return None
+
+
 def handling(office: Office, metrics: Metrics, alerted: Callable[[], Awaitable[None]]) -> Handle:
     """Return the batch handler; `alerted` is called once new alerts are committed."""
     pool = office.pool
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
-        now = datetime.now(UTC)
+        now = await office.now()
         events = [received.event for received in batch]
         rows: list[Outgoing] = []
         if judged := [event for event in events if isinstance(event, VerdictReached)]:
@@ -56,18 +66,22 @@ def handling(office: Office, metrics: Metrics, alerted: Callable[[], Awaitable[N
 
 def _count_verdicts(metrics: Metrics, taken: Taken) -> None:
     now = datetime.now(UTC)
-    for verdict in taken.new:
-        metrics.reports.labels(verdict.level.value).inc()
-    for placed in taken.placed:
-        verdict, how = placed.verdict, "opened" if placed.opened else "joined"
-        metrics.cases.labels(placed.unit, how).inc()
-        if verdict.version > 1:
-            # it was filed long ago, and that is nobody's delay: its clock begins with the later fact
-            metrics.rejudged.labels(placed.unit, how).inc()
-            stage, began = "rejudged_to_alert", verdict.judged_at
-        else:
-            stage, began = "accepted_to_alert", verdict.report.filed_at
-        metrics.stage.labels(stage).observe(max(0.0, (now - began).total_seconds()))
+    for level, number in Counter(verdict.level.value for verdict in taken.new).items():
+        metrics.reports.labels(level).inc(number)
+    for (unit, how), number in Counter(map(_where, taken.placed)).items():
+        metrics.cases.labels(unit, how).inc(number)
+    again = [placed for placed in taken.placed if placed.verdict.version > 1]
+    for (unit, how), number in Counter(map(_where, again)).items():
+        metrics.rejudged.labels(unit, how).inc(number)
+    filed, rejudged = metrics.stage.labels("accepted_to_alert"), metrics.stage.labels("rejudged_to_alert")
+    for verdict in (placed.verdict for placed in taken.placed):
+        # what is judged again was filed long ago, and that is nobody's delay: its clock begins with the later fact
+        stage, began = (rejudged, verdict.judged_at) if verdict.version > 1 else (filed, verdict.report.filed_at)
+        stage.observe(max(0.0, (now - began).total_seconds()))
+
+
+def _where(placed: Placed) -> tuple[str, str]:
+    return placed.unit, "opened" if placed.opened else "joined"
 
 
 def _count_answer(metrics: Metrics, order: Order | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 from uuid import UUID
@@ -22,8 +22,8 @@ from services.notifier.people_store import Officer
 from shared.access import Doorkeeper
 from shared.errors import Refusal, not_found
 from shared.http import parse, read_body
-from shared.outbox import Relay
 from shared.privacy import Seal
+from shared.relay import Relay
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -42,14 +42,13 @@ class Door:
     metrics: Metrics
     alerted: Callable[[], Awaitable[None]]
 
+    async def now(self) -> datetime:
+        """Return the time of the house."""
+        return await self.office.now()
+
 
 DoorOf = Callable[[], Door]
 """Returns the open door once the service runs."""
-
-
-def now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 async def decider(door: Door, request: Request) -> Officer:
@@ -79,7 +78,7 @@ async def shown_case(door: Door, officer: Officer, case_id: UUID) -> CaseView:
     parts = await inbox_store.case_parts(door.office.pool, case_id)
     traced = await onward_store.traced(door.office.pool, case_id)
     work = case_work(row, await inbox_store.work_on(door.office.pool, case_id), door.office.identity)
-    return case_view(row, parts, traced, work, door.office.identity, door.narrative, now())
+    return case_view(row, parts, traced, work, door.office.identity, door.narrative, await door.now())
 
 
 async def heard(door: Door, request: Request, model: type[T]) -> tuple[Officer, T]:

@@ -13,7 +13,7 @@ from services.notifier.alerting import stream_routes
 from services.notifier.cases import casework_routes, decisions, inbox_store
 from services.notifier.cases.answers import CaseLine, CaseView, line_of
 from services.notifier.cases.requests import Closing, Moment, Unmasking
-from services.notifier.door import DoorOf, counted, decider, heard, now, shown_case
+from services.notifier.door import DoorOf, counted, decider, heard, shown_case
 from services.notifier.duty import duty_routes
 from services.notifier.orders import order_routes
 from shared.events import CaseStatus
@@ -62,7 +62,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         """Take a case on: the clock stops. Twice is once."""
         door = door_of()
         officer = await decider(door, request)
-        seconds, rows = await decisions.acknowledge(door.office, officer, case_id, now())
+        seconds, rows = await decisions.acknowledge(door.office, officer, case_id, await door.now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if seconds is not None:
@@ -82,7 +82,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         officer, closing = await heard(door, request, Closing)
         decisions.refuse_unknown_scam_type(closing.scam_type, await people_store.scam_types(door.office.pool))
         with counted(door):
-            rows = await decisions.close(door.office, officer, case_id, closing, now())
+            rows = await decisions.close(door.office, officer, case_id, closing, await door.now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if rows:

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from pydantic import Field
 
-from services.rules import consumers, handlers, upkeep
+from services.rules import consumers, handlers, reconciling, upkeep
 from services.rules.handlers import Court
 from services.rules.metrics import Metrics
 from services.rules.packs import Packs
@@ -19,6 +19,7 @@ from shared.events import DISPOSITIONS, OUTCOMES, REPORTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
 from shared.postgres import TRANSIENT, Pool
+from shared.reconciling import Ear, reconciled
 from shared.settings import Settings
 from shared.tasks import forever
 
@@ -45,7 +46,7 @@ class Parts:
     def runtime(self) -> Runtime:
         """Return what health and metrics look at."""
         assert self.chain, "the service has started"
-        return Runtime(self.chain.pool, self.chain.consumer)
+        return self.chain.runtime()
 
     def needs(self) -> dict[str, str]:
         """Say whether there are rules to judge by."""
@@ -87,11 +88,14 @@ async def _start(stack: AsyncExitStack, settings: RulesSettings, metrics: Metric
         return consumers.handling(pool, parts.packs, narrative, metrics)
 
     topics = (REPORTS, OUTCOMES, DISPOSITIONS)
-    chain = await stack.enter_async_context(joined(settings, "rules", topics, handling, metrics.parked.inc))
+    chain = await stack.enter_async_context(
+        joined(settings, "rules", topics, handling, metrics.parked.inc, express={REPORTS: consumers.since})
+    )
     parts.chain = chain
     packs = parts.packs
     assert packs, "the handler was made"
     stack.push_async_callback(packs.stop)
+    await stack.enter_async_context(reconciled(chain, Ear(), reconciling.SHARE, settings, metrics.registry))
 
     async def apply_entries() -> None:
         court = Court(await packs.in_force(), narrative, datetime.now(UTC))

@@ -18,6 +18,11 @@ from shared.records import Received
 E = TypeVar("E", bound=Event)
 
 
+def since(event: Event) -> datetime | None:
+    """Since when a teller has been waiting for this report's verdict."""
+    return event.filed_at if isinstance(event, ReportFiled) else None
+
+
 def handling(pool: Pool, packs: Packs, narrative: Seal, metrics: Metrics) -> Handle:
     """Return the batch handler. What became of earlier reports comes first: the next are judged by it."""
 

@@ -88,13 +88,15 @@ async def _judge(connection: Connection, court: Court, new: Sequence[Traced]) ->
         batch.remember(report, reached.verdict.level)
         judged.append(_judged(report, trace, reached, court, version=1))
     await store.insert_verdicts(connection, judged)
-    await keep(connection, [one.row for one in judged])
     await branch_store.count_branches(connection, reports)
     return judged
 
 
 def _judged(report: ReportFiled, trace: str, reached: Reached, court: Court, version: int) -> Judged:
-    """Make the event. A second verdict is kept in the outbox until the police's side has it."""
+    """Make the event. A second verdict is kept in the outbox until the police's side has it.
+
+    The first is said once: who wants to know it asks again until it is in a case, and is answered again (0028).
+    """
     live, verdict = court.packs.live, reached.verdict
     event = VerdictReached(
         verdict_id=new_id(),
@@ -109,7 +111,8 @@ def _judged(report: ReportFiled, trace: str, reached: Reached, court: Court, ver
         judged_at=court.now,
         report=report,
     )
-    row = outgoing(event, event.verdict_id, traceparent=trace, awaits_answer=version > 1)
+    owed = version > 1
+    row = outgoing(event, event.verdict_id, traceparent=trace, awaits_answer=owed, kept=owed)
     return Judged(
         event, row, live.version, live.pack.hash, reached.facts, reached.lists, reached.shadow, reached.judgement.failed
     )
@@ -162,6 +165,7 @@ async def _repeat(connection: Connection, reports: Sequence[ReportFiled]) -> lis
             row["event"],
             row["traceparent"],
             awaits_answer=row["version"] > 1,
+            kept=row["version"] > 1,
         )
         for row in await store.latest_verdicts(connection, reports)
     ]

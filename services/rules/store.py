@@ -18,6 +18,8 @@ from shared.postgres import Connection, Row
 
 LEVELS: Final = {Level.CLEAR: 0, Level.CAUTION: 1, Level.ALERT: 2}
 MOST_REJUDGED: Final = 200
+LATEST: Final = 100
+"""Of one payee no more are looked at, as where its past is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +137,26 @@ async def latest_verdicts(connection: Connection, reports: Sequence[ReportFiled]
 async def rejudgeable(connection: Connection, payee_tokens: Sequence[str], since: datetime) -> list[Row]:
     """Return the newest verdicts of reports on payees filed after `since` that are no alerts yet, newest first.
 
-    The reports are held until the transaction ends: no two replicas judge one again at the same time.
+    They are among the latest hundred of their payee. They are held until the transaction ends: no two replicas
+    judge one again at the same time.
     """
     held = await connection.fetch(
         """
         select report_id, filed_at from sighting
-        where payee_token = any($1::text[]) and filed_at > $2 and level < 2
+        where level < 2 and report_id = any(array(
+            select latest.report_id from unnest($1::text[]) as u (payee) cross join lateral (
+                select report_id, level from sighting
+                where payee_token = u.payee and filed_at > $2 order by filed_at desc limit $4
+            ) latest
+            where latest.level < 2
+        ))
         order by filed_at desc, report_id desc limit $3
         for update
         """,
         list(payee_tokens),
         since,
         MOST_REJUDGED,
+        LATEST,
     )
     if not held:
         return []

@@ -10,11 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.postgres import Connection, Pool
+from shared.tally import first_id
 
 SIGHTINGS_KEPT: Final = timedelta(days=35)
 """The longest window of a feature, and some days for reports that are judged late."""
 
 BRANCH_DAYS_KEPT: Final = timedelta(days=31)
+LABELS_KEPT_LONGER: Final = timedelta(days=31)
+"""What became of a report is kept for as long as its verdict, which goes with its whole month."""
+
 MONTHS_AHEAD: Final = 2
 PAGE: Final = 10_000
 LOCK: Final = (0x7275, 0x1)
@@ -54,6 +58,7 @@ async def keep_up(pool: Pool, now: datetime, keep_verdicts: timedelta | None = N
     deleted += await _delete_days(pool, now - BRANCH_DAYS_KEPT)
     if keep_verdicts is not None:
         deleted += await _delete_verdicts(pool, now - keep_verdicts)
+        deleted += await _delete_aftermath(pool, now - keep_verdicts - LABELS_KEPT_LONGER)
     return Upkeep(tuple(created), tuple(dropped), deleted)
 
 
@@ -149,6 +154,11 @@ async def _delete_days(pool: Pool, moment: datetime) -> int:
 async def _delete_verdicts(pool: Pool, moment: datetime) -> int:
     """Delete old verdicts that are in no partition to be dropped."""
     return _number(await pool.execute("delete from verdict_default where filed_at < $1", moment))
+
+
+async def _delete_aftermath(pool: Pool, moment: datetime) -> int:
+    """Delete what became of reports filed before a moment: their ids are in the order of filing."""
+    return _number(await pool.execute("delete from aftermath where report_id < $1", first_id(moment)))
 
 
 def _number(done: str) -> int:

@@ -5,7 +5,6 @@ finding is in a scam than in an honest visit. Independent evidence adds up (Baye
 the sum with the pack's prior is the logarithm of the odds, so the score is a probability in percent.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -73,8 +72,7 @@ def decide(findings: Sequence[Finding], scale: Scale, condition: Condition | Non
 
     In findings and advice the heaviest come first, but what only reads like a scam comes after what is one.
     """
-    ordered = sorted(findings, key=lambda one: (one.guess and one.weight > 0, -one.weight, one.rule))
-    ordered.sort(key=lambda one: one.weight <= 0)
+    ordered = sorted(findings, key=_place)
     score = _bounded(scale.score(sum(finding.weight for finding in ordered)), scale, condition)
     level = scale.level(score)
     speaking = [finding for finding in ordered if finding.weight > 0] if level is not Level.CLEAR else []
@@ -83,10 +81,14 @@ def decide(findings: Sequence[Finding], scale: Scale, condition: Condition | Non
         level=level,
         score=score,
         scam_type=_likeliest(speaking) or (condition.scam_type if condition and level is Level.ALERT else None),
-        findings=(*said, *(RuleFinding(rule=f.rule, weight=f.weight, why=f.why) for f in ordered)),
+        findings=(*said, *[RuleFinding(rule=f.rule, weight=f.weight, why=f.why) for f in ordered]),
         advice=_joined(scale.advice[level], speaking),
         condition=condition,
     )
+
+
+def _place(one: Finding) -> tuple[bool, bool, int, str]:
+    return one.weight <= 0, one.guess and one.weight > 0, -one.weight, one.rule
 
 
 def _bounded(score: int, scale: Scale, condition: Condition | None) -> int:
@@ -107,18 +109,18 @@ def _last_word(condition: Condition) -> RuleFinding:
 
 def _likeliest(findings: Iterable[Finding]) -> str | None:
     """Return the scam type with the most points; a guess counts less than half."""
-    weights: Counter[str] = Counter()
-    for finding in findings:
-        if finding.scam_type:
-            weights[finding.scam_type] += finding.weight * (GUESS if finding.guess else KNOWN)
-    return weights.most_common(1)[0][0] if weights else None
+    weights: dict[str, int] = {}
+    for one in findings:
+        if one.scam_type:
+            weights[one.scam_type] = weights.get(one.scam_type, 0) + one.weight * (GUESS if one.guess else KNOWN)
+    return max(weights, key=weights.__getitem__, default=None)
 
 
 def _joined(general: Advice, findings: Iterable[Finding]) -> Advice:
     """The general advice of the level, then each finding's, each sentence once."""
-    advices = [*(finding.advice for finding in findings), general]
+    advices = [*[finding.advice for finding in findings], general]
     return Advice(
-        ask=tuple(dict.fromkeys(line for advice in advices for line in advice.ask)),
-        say=tuple(dict.fromkeys(line for advice in advices for line in advice.say)),
-        do=tuple(dict.fromkeys(line for advice in advices for line in advice.do)),
+        ask=tuple(dict.fromkeys([line for advice in advices for line in advice.ask])),
+        say=tuple(dict.fromkeys([line for advice in advices for line in advice.say])),
+        do=tuple(dict.fromkeys([line for advice in advices for line in advice.do])),
     )

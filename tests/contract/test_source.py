@@ -8,6 +8,7 @@ from deploy.local.config import ROOT
 
 PRODUCT = [path for folder in ("shared", "services") for path in sorted((ROOT / folder).rglob("*.py"))]
 MAY_SUBSCRIBE = ROOT / "shared" / "consumer.py"
+MAY_READ_AHEAD = ROOT / "shared" / "express.py"
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
@@ -19,9 +20,9 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
             yield name, node
 
 
-def test_only_one_file_subscribes_to_topics() -> None:
+def test_only_one_file_subscribes_to_topics_and_one_reads_ahead() -> None:
     found = {path for path in PRODUCT for name, _ in calls(path) if name in {"subscriber", "AIOKafkaConsumer"}}
-    assert found == {MAY_SUBSCRIBE}
+    assert found == {MAY_SUBSCRIBE, MAY_READ_AHEAD}
 
 
 def test_the_one_subscription_is_manual_batched_and_from_the_beginning() -> None:
@@ -31,6 +32,14 @@ def test_the_one_subscription_is_manual_batched_and_from_the_beginning() -> None
     assert told["batch"] == "True"
     assert told["auto_offset_reset"] == "'earliest'"
     assert "auto_commit" not in told
+
+
+def test_what_is_read_ahead_is_in_no_group_and_commits_nothing() -> None:
+    [subscription] = [call for name, call in calls(MAY_READ_AHEAD) if name == "subscriber"]
+    told = {keyword.arg: ast.unparse(keyword.value) for keyword in subscription.keywords}
+    assert told["ack_policy"] == "AckPolicy.MANUAL"
+    assert "group_id" not in told
+    assert not [call for name, call in calls(MAY_READ_AHEAD) if name in {"ack", "commit"}]
 
 
 def test_every_producer_waits_for_all_replicas_and_is_idempotent() -> None:

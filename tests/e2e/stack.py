@@ -55,10 +55,25 @@ class Stack:
 
     def pid(self, part: str) -> int:
         """Return the process id of a part; 0 while it is down."""
-        transport = SupervisorTransport(None, None, f"unix://{self.folder}/supervisor.sock")
-        supervisor: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
-        try:
+        with self._supervisor() as supervisor:
             return int(supervisor.getProcessInfo(part)["pid"])
+
+    def stop(self, part: str) -> int:
+        """Tell a part to end, and wait for it; return its exit code."""
+        with self._supervisor() as supervisor:
+            supervisor.stopProcess(part)
+            return int(supervisor.getProcessInfo(part)["exitstatus"])
+
+    def start(self, part: str) -> None:
+        """Start a part that was stopped; it is not ready yet."""
+        with self._supervisor() as supervisor:
+            supervisor.startProcess(part, False)  # noqa: FBT003 - the protocol knows no names
+
+    @contextmanager
+    def _supervisor(self) -> Iterator[Any]:
+        transport = SupervisorTransport(None, None, f"unix://{self.folder}/supervisor.sock")
+        try:
+            yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
         finally:
             transport.close()
 
@@ -108,7 +123,7 @@ def running_stack(folder: Path, **environment: str) -> Iterator[Stack]:
     """Start a run in a folder, wait until it is ready, stop it at the end."""
     process = start(folder, **environment)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (folder / "lanjie.json").exists():
             assert process.poll() is None, process.stdout.read() if process.stdout else ""
             assert time.monotonic() < deadline, "the run did not become ready"

@@ -218,7 +218,7 @@ async def test_a_record_that_cannot_even_be_parked_halts_consumption_instead_of_
     ears.fail = lambda _batch: ValueError()
     await publisher.send([disposition()])
     await ears.until(lambda: consumer.progress.halted)
-    assert consumer.progress.state() == "stuck"
+    assert consumer.progress.state() == "halted"
     await consumer.stop()
 
 

@@ -4,9 +4,10 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -41,12 +42,14 @@ Answer = int | Fault | Said
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came in."""
+    """A request as it came in, when (seconds of this process's clock), and what it was answered."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = 0.0
+    answer: Answer = 200
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
         return json.loads(self.body)
@@ -77,7 +80,7 @@ class Receiver:
             while request := await _read(reader):
                 answer = self._script.pop(0) if self._script else self._last
                 async with self._news:
-                    self.requests.append(request)
+                    self.requests.append(replace(request, at=time.time(), answer=answer))
                     self._news.notify_all()
                 match answer:
                     case Fault.HANG:
@@ -97,8 +100,8 @@ class Receiver:
                     case Said():
                         writer.write(self._head(answer) + answer.body)
                         await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # whoever posts may go away at any time
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # whoever posts may go away at any time; and asyncio complains of a connection's cancelled task
         finally:
             self._answering.discard(task)
             writer.close()

@@ -1,8 +1,10 @@
 """`make faults TEST=T1 SEED=7 SIZE=long`: without TEST all of them, in their short form; exit 1 where one fails."""
 
 import asyncio
+import logging
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +32,7 @@ def main() -> None:
     if size not in SIZES:
         sys.exit(f"SIZE is {size!r}; it must be {' or '.join(SIZES)}.")
     configure_logging("faults")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away: that is the test
     table = Table("test", "seed", "operations", "lost", "doubled", "seconds", "figures", "broken")
     healthy = True
     for test in (tests[name] for name in names):
@@ -50,19 +53,22 @@ def _seeds(test: FaultTest, *, long: bool) -> tuple[int, ...]:
 
 
 def _played(test: FaultTest, seed: int, *, long: bool) -> Outcome:
+    """Play one seed in a folder of its own, which stays where it failed: logs, journal and databases are in it."""
     console.print(f"[bold]{test.name}[/] {test.title}: seed {seed} …")
-    with tempfile.TemporaryDirectory(prefix=f"{test.name}-{seed}-") as folder:
-        try:
-            play = Play(seed, long, Path(folder), lambda words: console.print(f"    {words}"))
-            outcome = asyncio.run(_of(test, play))
-        except (Exception, CannotRunError) as error:  # noqa: BLE001 - a test that cannot end is a failure like any other
-            traceback.print_exc()
-            outcome = Outcome(0, broken=[f"{type(error).__name__}: {error}"])
-        if not outcome.healthy:
-            again = f"make faults TEST={test.name} SEED={seed} SIZE={'long' if long else 'short'}"
-            console.print(f"    failed; again with: {again}", style="red")
-            for sentence in outcome.broken[:20]:
-                console.print(f"    {sentence}", style="red", markup=False)
+    folder = Path(tempfile.mkdtemp(prefix=f"{test.name}-{seed}-"))
+    try:
+        play = Play(seed, long, folder, lambda words: console.print(f"    {words}"))
+        outcome = asyncio.run(_of(test, play))
+    except (Exception, CannotRunError) as error:  # noqa: BLE001 - a test that cannot end is a failure like any other
+        traceback.print_exc()
+        outcome = Outcome(0, broken=[f"{type(error).__name__}: {error}"])
+    if outcome.healthy:
+        shutil.rmtree(folder)
+        return outcome
+    again = f"make faults TEST={test.name} SEED={seed} SIZE={'long' if long else 'short'}"
+    console.print(f"    failed, see {folder}; again with: {again}", style="red", soft_wrap=True)
+    for sentence in outcome.broken[:20]:
+        console.print(f"    {sentence}", style="red", markup=False)
     return outcome
 
 

@@ -1,8 +1,10 @@
 """Banks' branch systems as the fault tests play them: they insist until they are answered, and write it all down."""
 
 import asyncio
+import json
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -51,17 +53,17 @@ class Bank:
         self._journal = journal
         self.pause_seconds = 0.1
         self.repeats = 0
+        self.answers: Counter[int] = Counter()
+        """How often each status was answered."""
+        self.silences: Counter[str] = Counter()
+        """How often no answer came, by what came instead."""
+        self.hasty: list[str] = []
+        """Answers that asked for patience without saying how much."""
 
     async def report(self, body: dict[str, Any], *, insist: bool = True) -> Operation:
         """File a report; with `insist`, until it is answered for good, else once."""
         key = uuid.uuid4().hex
-        facts = {
-            "bank_reference": body["bank_reference"],
-            "amount_fen": body["transfer"]["amount_fen"],
-            "account": body["payee"]["account"],
-            "key": key,
-        }
-        operation = self._journal.begin("report", key, facts)
+        operation = self._journal.begin("report", key, _facts(body, key))
         return await self._ask(operation, "/v1/reports", body, {"Idempotency-Key": key}, insist=insist)
 
     async def dispose(self, report_id: str, outcome: str, amount_fen: int, *, insist: bool = True) -> Operation:
@@ -71,22 +73,72 @@ class Bank:
         told = {"outcome": outcome, "amount_fen": amount_fen}
         return await self._ask(operation, f"/v1/reports/{report_id}/disposition", told, {}, insist=insist)
 
+    async def batch(self, bodies: Sequence[dict[str, Any]]) -> None:
+        """File reports as one batch, and again what of it was not taken, until all of it is."""
+        left = {uuid.uuid4().hex: body for body in bodies}
+        begun = {key: self._journal.begin("report", key, _facts(body, key)) for key, body in left.items()}
+        while left:
+            lines = "".join(json.dumps({"idempotency_key": key, **body}) + "\n" for key, body in left.items())
+            told = {**self._headers, "Content-Type": "application/x-ndjson"}
+            with suppress(*NO_ANSWER):
+                answer = await self._http.post(self._urls[0] + "/v1/reports/batch", content=lines, headers=told)
+                self._note(answer)
+                if answer.is_success:
+                    for line in answer.text.splitlines():
+                        said = json.loads(line)
+                        if said["code"] == 202:
+                            self._journal.end(begun[said["idempotency_key"]], State.OK, said["id"])
+                            del left[said["idempotency_key"]]
+            if left:
+                self.repeats += 1
+                await asyncio.sleep(self.pause_seconds)
+
     async def _ask(
         self, operation: Operation, path: str, body: dict[str, Any], more: dict[str, str], *, insist: bool
     ) -> Operation:
         for attempt in range(1_000_000):
             url = self._urls[attempt % len(self._urls)]
-            with suppress(*NO_ANSWER):
+            try:
                 answer = await self._http.post(url + path, json=body, headers={**self._headers, **more})
+                self._note(answer)
                 if answer.is_success:
                     return self._journal.end(operation, State.OK, str(answer.json().get("id", "")))
                 if answer.status_code not in PASSING:
                     return self._journal.end(operation, State.FAILED)
+            except NO_ANSWER as error:
+                self.silences[type(error).__name__] += 1
             if not insist:
                 return self._journal.end(operation, State.UNKNOWN)
             self.repeats += 1
             await asyncio.sleep(self.pause_seconds)
         raise AssertionError("unreachable")
+
+    def _note(self, answer: httpx2.Response) -> None:
+        self.answers[answer.status_code] += 1
+        if answer.status_code in (429, 503) and not answer.headers.get("Retry-After", "").isdigit():
+            self.hasty.append(f"{answer.status_code} without Retry-After")
+
+
+def _facts(body: dict[str, Any], key: str) -> dict[str, Any]:
+    return {
+        "bank_reference": body["bank_reference"],
+        "amount_fen": body["transfer"]["amount_fen"],
+        "account": body["payee"]["account"],
+        "key": key,
+    }
+
+
+async def steadily(bank: Bank, bodies: Iterator[dict[str, Any]], per_second: float, until: asyncio.Event) -> None:
+    """File a report every so often, whether those before are answered or not; each ends answered."""
+    loop = asyncio.get_running_loop()
+    next_at = loop.time()
+    async with asyncio.TaskGroup() as group:
+        for body in bodies:
+            if until.is_set():
+                return
+            group.create_task(bank.report(body))
+            next_at += 1 / per_second
+            await asyncio.sleep(max(0.0, next_at - loop.time()))
 
 
 async def morning(

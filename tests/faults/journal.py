@@ -31,7 +31,7 @@ class Journal:
     """Operations in a file of JSON lines, and the newest state of each in memory."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
         self._newest: dict[str, Operation] = {}
 
     def begin(self, kind: str, key: str, facts: dict[str, Any]) -> Operation:
@@ -55,7 +55,7 @@ class Journal:
         return len(self._newest)
 
     def _write(self, operation: Operation) -> Operation:
-        self._file.write(json.dumps(asdict(operation), ensure_ascii=False) + "\n")
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(operation), ensure_ascii=False) + "\n")
         self._newest[operation.key] = operation
         return operation

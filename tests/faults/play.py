@@ -37,6 +37,16 @@ class Outcome:
         """Whether every promise was kept."""
         return not (self.lost or self.doubled or self.broken)
 
+    def lose(self, sentence: str) -> None:
+        """Write down that something is not there which must be."""
+        self.lost += 1
+        self.broken.append(sentence)
+
+    def double(self, sentence: str) -> None:
+        """Write down that something is there more often than once."""
+        self.doubled += 1
+        self.broken.append(sentence)
+
 
 @dataclass(frozen=True, slots=True)
 class FaultTest:

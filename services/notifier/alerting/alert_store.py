@@ -41,12 +41,24 @@ class Posted:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where alerts for a path and roles go: a target, after a delay; `later` ones only while nobody has answered."""
+
+    path: str
+    roles: str
+    target_id: UUID
+    delay_seconds: int
+    later: bool
+
+
 async def insert_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
     """Add alerts to the stream, with a delivery for each target they go to: units' own and officers'."""
     await connection.execute("select pg_advisory_xact_lock($1)", STREAM_LOCK)
     await _add_to_stream(connection, alerts)
-    await _deliver_to_units(connection, alerts)
-    await _deliver_to_officers(connection, alerts)
+    asked = sorted({(alert.path, ",".join(alert.roles)) for alert in alerts})
+    if ways := [*await _ways_to_units(connection, asked), *await _ways_to_officers(connection, asked)]:
+        await _deliver(connection, [alert.id for alert in alerts], ways)
 
 
 async def _add_to_stream(connection: Connection, alerts: Sequence[Alert]) -> None:
@@ -68,78 +80,90 @@ async def _add_to_stream(connection: Connection, alerts: Sequence[Alert]) -> Non
     )
 
 
-async def _deliver_to_units(connection: Connection, alerts: Sequence[Alert]) -> None:
-    """Deliver to the targets of the unit, or of the nearest unit above that has any."""
-    await connection.execute(
+async def _ways_to_units(connection: Connection, asked: Sequence[tuple[str, str]]) -> list[Way]:
+    """Return the targets of the unit that each path ends with, or of the nearest unit above that has any."""
+    rows = await connection.fetch(
         """
-        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
-        select gen_random_uuid(), ranked.alert_id, ranked.target_id, ranked.case_id, ranked.facts, 'pending', now(),
-               now() + ranked.delay_seconds * interval '1 second'
+        select path, roles, target_id, delay_seconds, false as later
         from (
-            select a.id as alert_id, a.case_id, a.facts, t.id as target_id, t.delay_seconds,
-                   rank() over (partition by a.id order by above.depth desc) as distance
-            from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[]) as a (id, case_id, facts, path)
+            select a.path, a.roles, t.id as target_id, t.delay_seconds,
+                   rank() over (partition by a.path, a.roles order by above.depth desc) as distance
+            from unnest($1::text[], $2::text[]) as a (path, roles)
             cross join unnest(string_to_array(trim(both '/' from a.path), '/')) with ordinality as above (unit, depth)
             join target t on t.unit = above.unit and t.removed_at is null
         ) ranked
-        where ranked.distance = 1
+        where distance = 1
         """,
-        [alert.id for alert in alerts],
-        [alert.case_id for alert in alerts],
-        [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
-        [alert.path for alert in alerts],
+        [path for path, _ in asked],
+        [roles for _, roles in asked],
     )
+    return [Way(**dict(row)) for row in rows]
 
 
-async def _deliver_to_officers(connection: Connection, alerts: Sequence[Alert]) -> None:
-    """Deliver to officers' own targets, each after its delay: to those on duty for the unit, else to all of the unit.
+async def _ways_to_officers(connection: Connection, asked: Sequence[tuple[str, str]]) -> list[Way]:
+    """Return officers' own targets: of those on duty for the unit, else of all of the unit, each after its delay.
 
     An alert for roles goes to the unit's officers who have them, on duty or not. Where nobody of the unit can be
     reached, the same is asked of the next unit above. Of a case that has been taken on, only the first step is told:
     the later ones are for alerts that nobody answers.
     """
-    await connection.execute(
+    rows = await connection.fetch(
         """
         with a as (
-            select u.id, u.case_id, u.facts, string_to_array(u.roles, ',') as roles,
+            select u.path, u.roles as name, string_to_array(u.roles, ',') as roles,
                    string_to_array(trim(both '/' from u.path), '/') as units
-            from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[], $5::text[])
-                 as u (id, case_id, facts, path, roles)
+            from unnest($1::text[], $2::text[]) as u (path, roles)
         ),
         called as (
-            select a.id, above.depth, s.officer, true as on_duty
+            select a.*, above.depth, s.officer, true as on_duty
             from a cross join unnest(a.units) with ordinality as above (unit, depth)
             -- not now(): that is from before the stream's lock, and a hand-over may have come first
             join shift s on s.unit = above.unit and s.starts_at <= statement_timestamp()
                             and s.ends_at > statement_timestamp()
             where a.roles = '{}'
             union all
-            select a.id, above.depth, o.id, false
+            select a.*, above.depth, o.id, false
             from a cross join unnest(a.units) with ordinality as above (unit, depth)
             join officer o on o.unit = above.unit and o.revoked_at is null
             where a.roles = '{}' or o.role = any(a.roles)
         ),
         ranked as (
-            select a.id, a.case_id, a.facts, t.id as target_id, t.delay_seconds,
-                   min(t.delay_seconds) over (partition by a.id, t.officer) as first_step,
-                   rank() over (partition by a.id order by c.depth desc, c.on_duty desc) as distance
-            from called c join a on a.id = c.id
+            select c.path, c.name, t.id as target_id, t.delay_seconds,
+                   min(t.delay_seconds) over (partition by c.path, c.name, t.officer) as first_step,
+                   rank() over (partition by c.path, c.name order by c.depth desc, c.on_duty desc) as distance
+            from called c
             -- an officer who has moved elsewhere since the roster was made does not see the case
             join officer o on o.id = c.officer and o.revoked_at is null and o.role <> 'auditor'
-                              and o.unit = any(a.units)
+                              and o.unit = any(c.units)
             join target t on t.officer = o.id and t.removed_at is null
         )
-        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
-        select gen_random_uuid(), r.id, r.target_id, r.case_id, r.facts, 'pending', now(),
-               now() + r.delay_seconds * interval '1 second'
-        from ranked r join fraud_case f on f.id = r.case_id
-        where r.distance = 1 and (f.status = 'open' or r.delay_seconds = r.first_step)
+        select path, name as roles, target_id, delay_seconds, delay_seconds > first_step as later
+        from ranked where distance = 1
         """,
-        [alert.id for alert in alerts],
-        [alert.case_id for alert in alerts],
-        [json.dumps(alert.facts, ensure_ascii=False) for alert in alerts],
-        [alert.path for alert in alerts],
-        [",".join(alert.roles) for alert in alerts],
+        [path for path, _ in asked],
+        [roles for _, roles in asked],
+    )
+    return [Way(**dict(row)) for row in rows]
+
+
+async def _deliver(connection: Connection, alert_ids: Sequence[UUID], ways: Sequence[Way]) -> None:
+    await connection.execute(
+        """
+        insert into delivery (id, message_id, target_id, case_id, facts, state, created_at, due_at)
+        select gen_random_uuid(), a.id, w.target_id, a.case_id, a.facts, 'pending', now(),
+               now() + w.delay_seconds * interval '1 second'
+        from alert a join fraud_case f on f.id = a.case_id
+        join unnest($2::text[], $3::text[], $4::uuid[], $5::integer[], $6::boolean[])
+             as w (path, roles, target_id, delay_seconds, later)
+          on w.path = a.path and string_to_array(w.roles, ',') = a.roles
+        where a.id = any($1::uuid[]) and (f.status = 'open' or not w.later)
+        """,
+        list(alert_ids),
+        [way.path for way in ways],
+        [way.roles for way in ways],
+        [way.target_id for way in ways],
+        [way.delay_seconds for way in ways],
+        [way.later for way in ways],
     )
 
 

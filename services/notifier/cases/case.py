@@ -5,7 +5,7 @@ further alert on the account joins it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -91,12 +91,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What a batch of alerts does to the cases."""
+    """What a batch of alerts does to the cases. `hastened` are those of `joined` that have less time than before."""
 
-    opened: Mapping[UUID, Case]
-    joined: Mapping[UUID, Case]
-    reports: Sequence[Placed]
-    entries: Sequence[Entry]
+    opened: Mapping[UUID, Case] = field(default_factory=dict)
+    joined: Mapping[UUID, Case] = field(default_factory=dict)
+    reports: Sequence[Placed] = ()
+    entries: Sequence[Entry] = ()
+    hastened: Sequence[Case] = ()
 
     def cases(self) -> list[Case]:
         return [*self.opened.values(), *self.joined.values()]
@@ -128,12 +129,14 @@ def place(alerts: Iterable[Alerting], open_cases: Iterable[Case], deadlines: Dea
         text = f"{what}：{report.branch} 报告，金额 {yuan(report.amount_fen)} 元，评分 {verdict.score}"
         entries.append(Entry(case.id, now, "opened" if opens else "joined", MACHINE, text))
     changed = {case.id: case for token, case in current.items() if case is not stored.get(token)}
-    old = {case.id for case in stored.values()}
+    old = {case.id: case for case in stored.values()}
+    joined = {case_id: case for case_id, case in changed.items() if case_id in old}
     return Placement(
         opened={case_id: case for case_id, case in changed.items() if case_id not in old},
-        joined={case_id: case for case_id, case in changed.items() if case_id in old},
+        joined=joined,
         reports=reports,
         entries=entries,
+        hastened=[case for case in joined.values() if case.acknowledge_by < old[case.id].acknowledge_by],
     )
 
 
@@ -209,7 +212,7 @@ def close(
 
 
 def changed(case: Case, report_ids: Iterable[UUID]) -> CaseChanged:
-    """Say how the case stands now."""
+    """Say how the case stands now, and that these reports are in it."""
     return CaseChanged(
         case_id=case.id,
         version=case.version,

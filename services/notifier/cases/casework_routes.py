@@ -23,7 +23,7 @@ from services.notifier.cases.casework_requests import (
     Transferring,
 )
 from services.notifier.cases.requests import Moment
-from services.notifier.door import Door, DoorOf, counted, heard, now, shown_case
+from services.notifier.door import Door, DoorOf, counted, heard, shown_case
 from services.notifier.people_store import Officer
 from shared.openapi import body_of, problems_of
 
@@ -77,7 +77,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, TakingOver)
         with counted(door):
-            seconds, rows = await decisions.take_over(door.office, officer, case_id, asked.reason, now())
+            seconds, rows = await decisions.take_over(door.office, officer, case_id, asked.reason, await door.now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if seconds is not None:
@@ -93,7 +93,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Transferring)
         with counted(door):
-            rows = await casework.transfer(door.office, officer, case_id, asked, now())
+            rows = await casework.transfer(door.office, officer, case_id, asked, await door.now())
         door.relay.publish_soon(rows)
         await door.alerted()
         return await _shown(door, officer, case_id)
@@ -106,7 +106,7 @@ def _add_hands(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Reopening)
         with counted(door):
-            rows = await decisions.reopen(door.office, officer, case_id, asked.reason, now())
+            rows = await decisions.reopen(door.office, officer, case_id, asked.reason, await door.now())
         door.relay.publish_soon(rows)
         return await _shown(door, officer, case_id)
 
@@ -117,7 +117,7 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
         """Link a case to another one; both show it. Twice is once."""
         door = door_of()
         officer, asked = await heard(door, request, Linking)
-        await casework.link(door.office, officer, case_id, asked, now())
+        await casework.link(door.office, officer, case_id, asked, await door.now())
         return await _shown(door, officer, case_id)
 
     @router.post(
@@ -132,7 +132,7 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Splitting)
         with counted(door):
-            new_case_id, rows = await casework.split(door.office, officer, case_id, asked, now())
+            new_case_id, rows = await casework.split(door.office, officer, case_id, asked, await door.now())
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, new_case_id)
         return JSONResponse(view.model_dump(mode="json"), 201, {"Location": f"/v1/cases/{new_case_id}"})
@@ -144,7 +144,7 @@ def _add_file(router: APIRouter, door_of: DoorOf) -> None:
         """Write something down about a case, for its officers."""
         door = door_of()
         officer, asked = await heard(door, request, Noting)
-        await casework.note(door.office, officer, case_id, asked.text, now())
+        await casework.note(door.office, officer, case_id, asked.text, await door.now())
         return await _shown(door, officer, case_id)
 
     @router.post(
@@ -154,7 +154,7 @@ def _add_file(router: APIRouter, door_of: DoorOf) -> None:
         """Note what lies elsewhere and belongs to a case; nothing is fetched. The same reference twice is once."""
         door = door_of()
         officer, asked = await heard(door, request, Attaching)
-        await casework.attach(door.office, officer, case_id, asked, now())
+        await casework.attach(door.office, officer, case_id, asked, await door.now())
         return await _shown(door, officer, case_id)
 
 
@@ -170,7 +170,7 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
         """Record that an account holder objects; the police answer in time."""
         door = door_of()
         officer, asked = await heard(door, request, Objecting)
-        await rights.object_to(door.office, officer, case_id, asked, now())
+        await rights.object_to(door.office, officer, case_id, asked, await door.now())
         view = await shown_case(door, officer, case_id)
         return JSONResponse(view.model_dump(mode="json"), 201, {"Location": f"/v1/cases/{case_id}"})
 
@@ -185,7 +185,7 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Answering)
         with counted(door):
-            case_id, rows = await rights.answer(door.office, officer, objection_id, asked, now())
+            case_id, rows = await rights.answer(door.office, officer, objection_id, asked, await door.now())
         door.relay.publish_soon(rows)
         return await _shown(door, officer, case_id)
 

@@ -117,7 +117,7 @@ async def close(office: Office, officer: Officer, case_id: UUID, closing: Closin
         await clock_store.meet(connection, [case_id], [Stage.ACKNOWLEDGE, Stage.ORDER])
         await delivery_store.moot(connection, [case_id])
         reports = await report_store.reports_in(connection, [case_id])
-        decided = [_outcome(after, reports[case_id], now)]
+        decided = [outcome_of(after, reports[case_id], now)]
         await keep(connection, decided)
         rows += await write_case(connection, after, entries)
     return rows + decided
@@ -151,7 +151,7 @@ async def reopen(office: Office, officer: Officer, case_id: UUID, reason: str, n
             # an alert has opened a case on the account since we looked
             raise custody.another_is_open(None) from None
         reports = await report_store.reports_in(connection, [case_id])
-        withdrawn = [_outcome(replace(before, outcome_id=new_id()), reports[case_id], now, before.outcome_id)]
+        withdrawn = [outcome_of(replace(before, outcome_id=new_id()), reports[case_id], now, before.outcome_id)]
         await keep(connection, withdrawn)
     return rows + withdrawn
 
@@ -166,7 +166,8 @@ async def _hold_after_all(connection: Connection, before: Case) -> None:
     await clock_store.meet(connection, [before.id], [Stage.RELEASE], [one.id for one in releases])
 
 
-def _outcome(decided: Case, report_ids: list[UUID], now: datetime, withdraws: UUID | None = None) -> Outgoing:
+def outcome_of(decided: Case, report_ids: list[UUID], at: datetime, withdraws: UUID | None = None) -> Outgoing:
+    """Say by which finding a case was closed, or which it takes back."""
     assert decided.outcome_id is not None
     assert decided.finding is not None
     outcome = OutcomeDecided(
@@ -176,7 +177,7 @@ def _outcome(decided: Case, report_ids: list[UUID], now: datetime, withdraws: UU
         scam_type=decided.scam_type,
         payee_token=decided.payee_token,
         report_ids=tuple(report_ids),
-        decided_at=now,
+        decided_at=at,
         withdraws=withdraws,
     )
     return outgoing(outcome, outcome.outcome_id, awaits_answer=True)

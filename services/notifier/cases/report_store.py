@@ -1,24 +1,45 @@
 """notifier's SQL for reports and the cases they are in: one query a function, sets in, sets out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
+
+import asyncpg
 
 from services.notifier.cases.case import Placed
 from services.notifier.money import transfer
 from shared.events import Level, VerdictReached
 from shared.postgres import Connection
 
+Units = Mapping[str, tuple[str, str]]
+"""The unit in charge of each branch, and its path."""
+
+
+class HeardMeanwhileError(asyncpg.SerializationError):
+    """Another replica has taken a verdict on the same report; the same batch tried again finds it."""
+
+
+async def known(connection: Connection, report_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the reports that are here."""
+    rows = await connection.fetch("select id from report where id = any($1::uuid[])", list(report_ids))
+    return {row["id"] for row in rows}
+
 
 async def insert_reports(
-    connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]
-) -> set[UUID]:
-    """Insert the reports that are new; return their ids. Alerts keep their verdict, for orders to come."""
-    rows = await connection.fetch(
+    connection: Connection, verdicts: Sequence[VerdictReached], units: Units, case_ids: Mapping[UUID, UUID]
+) -> None:
+    """Insert reports that are new, each in its case if it has one. Alerts keep their verdict, for orders to come.
+
+    Raises `HeardMeanwhileError` where one is here by now.
+    """
+    if not verdicts:
+        return
+    inserted = await connection.fetch(
         """
         insert into report (id, bank, branch, unit, version, level, score, amount_fen, filed_at, verdict, alike,
-                            observed_at)
+                            observed_at, case_id)
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::integer[],
-                             $8::bigint[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[])
+                             $8::bigint[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[],
+                             $13::uuid[])
         order by 1 on conflict do nothing returning id
         """,
         [verdict.report.report_id for verdict in verdicts],
@@ -33,8 +54,10 @@ async def insert_reports(
         [_kept(verdict) for verdict in verdicts],
         [transfer.alike(verdict.report) for verdict in verdicts],
         [verdict.report.observed_at for verdict in verdicts],
+        [case_ids.get(verdict.report.report_id) for verdict in verdicts],
     )
-    return {row["id"] for row in rows}
+    if len(inserted) < len(verdicts):
+        raise HeardMeanwhileError
 
 
 def _kept(verdict: VerdictReached) -> bytes | None:
@@ -73,24 +96,32 @@ async def hold_still(connection: Connection, report_ids: Sequence[UUID]) -> None
     await connection.execute("select from report where id = any($1::uuid[]) order by id for share", list(report_ids))
 
 
-async def put_into_cases(connection: Connection, placed: Sequence[Placed], units: dict[str, tuple[str, str]]) -> None:
-    """Write which case each report is in, and which units see it for that."""
+async def put_into_cases(connection: Connection, case_ids: Mapping[UUID, UUID]) -> None:
+    """Write which case each of these reports, which were here before, is in."""
+    if not case_ids:
+        return
     await connection.execute(
         """
         update report r set case_id = u.case_id from unnest($1::uuid[], $2::uuid[]) as u (id, case_id)
         where r.id = u.id
         """,
-        [one.verdict.report.report_id for one in placed],
-        [one.case_id for one in placed],
+        list(case_ids),
+        list(case_ids.values()),
     )
+
+
+async def let_see(connection: Connection, placed: Sequence[Placed], units: Units) -> None:
+    """Let the units that reports came from see the cases that these are in."""
+    paths = dict(units.values())
+    seeing = sorted({(one.case_id, one.unit) for one in placed})
     await connection.execute(
         """
         insert into case_unit (case_id, unit, path)
-        select distinct * from unnest($1::uuid[], $2::text[], $3::text[]) on conflict do nothing
+        select * from unnest($1::uuid[], $2::text[], $3::text[]) on conflict do nothing
         """,
-        [one.case_id for one in placed],
-        [one.unit for one in placed],
-        [units[one.verdict.report.branch][1] for one in placed],
+        [case_id for case_id, _ in seeing],
+        [unit for _, unit in seeing],
+        [paths[unit] for _, unit in seeing],
     )
 
 
@@ -105,12 +136,12 @@ async def reports_in(connection: Connection, case_ids: Sequence[UUID]) -> dict[U
     return found
 
 
-async def reports_in_cases(connection: Connection, report_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the reports that are in a case."""
+async def cases_of(connection: Connection, report_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the case that each of the reports is in; those in none are left out."""
     rows = await connection.fetch(
-        "select id from report where id = any($1::uuid[]) and case_id is not null", list(report_ids)
+        "select id, case_id from report where id = any($1::uuid[]) and case_id is not null", list(report_ids)
     )
-    return {row["id"] for row in rows}
+    return {row["id"]: row["case_id"] for row in rows}
 
 
 async def sealed_reports(connection: Connection, case_id: UUID, path: str = "/") -> list[VerdictReached]:

@@ -99,6 +99,8 @@ async def locked_case_seen_by(connection: Connection, case_id: UUID, path: str) 
 
 async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
     """Insert cases that were opened. Raise `OpenedMeanwhileError` where an account has an open case by now."""
+    if not cases:
+        return
     inserted = await connection.fetch(
         """
         insert into fraud_case (id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen,
@@ -168,6 +170,27 @@ async def update_cases(connection: Connection, cases: Sequence[Case]) -> None:
     )
 
 
+async def join_cases(connection: Connection, cases: Sequence[Case]) -> None:
+    """Write what reports that join have changed of cases the caller has locked."""
+    if not cases:
+        return
+    await connection.execute(
+        """
+        update fraud_case c
+        set version = u.version, amount_fen = u.amount_fen, acknowledge_by = u.acknowledge_by, urgency = u.urgency,
+            changed_at = now()
+        from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[])
+             as u (id, version, amount_fen, acknowledge_by, urgency)
+        where c.id = u.id
+        """,
+        [case.id for case in cases],
+        [case.version for case in cases],
+        [case.amount_fen for case in cases],
+        [case.acknowledge_by for case in cases],
+        [case.urgency.value for case in cases],
+    )
+
+
 async def write_timeline(connection: Connection, entries: Sequence[Entry], identity: Seal | None = None) -> set[UUID]:
     """Add lines to timelines, each event's line once; return the cases that have a new one.
 
@@ -179,7 +202,7 @@ async def write_timeline(connection: Connection, entries: Sequence[Entry], ident
         insert into timeline (id, case_id, at, kind, actor, text, told_by, sealed)
         select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[],
                              $8::text[])
-        on conflict (told_by) do nothing returning case_id
+        on conflict (told_by) where told_by is not null do nothing returning case_id
         """,
         ids,
         [entry.case_id for entry in entries],
@@ -207,13 +230,10 @@ async def tell(connection: Connection, entries: Sequence[Entry], identity: Seal 
     return told
 
 
-async def cases_of_reports(connection: Connection, report_ids: Sequence[UUID]) -> list[Case]:
-    """Return the cases that reports are in."""
+async def cases_with(connection: Connection, case_ids: Sequence[UUID]) -> list[Case]:
+    """Return cases by their ids."""
     rows = await connection.fetch(
-        f"""
-        select {CASE_FIELDS} from fraud_case
-        where id in (select case_id from report where id = any($1::uuid[])) order by id
-        """,  # noqa: S608 - constant field list
-        list(report_ids),
+        f"select {CASE_FIELDS} from fraud_case where id = any($1::uuid[]) order by id",  # noqa: S608 - constant list
+        list(case_ids),
     )
     return [case_of(row) for row in rows]

@@ -13,11 +13,12 @@ from services.notifier import people_store
 from services.notifier.alerting import alert, alert_store
 from services.notifier.alerting.alert_store import Alert
 from services.notifier.cases import case, report_store, store, timeline
-from services.notifier.cases.announcing import announce
+from services.notifier.cases.announcing import answer
 from services.notifier.cases.case import Alerting, Placed, Placement
+from services.notifier.cases.report_store import Units
 from services.notifier.clock import clock_store
 from services.notifier.clock.clock import Deadline, Deadlines, Stage
-from services.notifier.money import ledger, money_store, visits
+from services.notifier.money import family_store, ledger, money_store, visits
 from shared.events import CaseStatus, Level, ReportsCounted, VerdictReached, VerdictTaken
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
@@ -49,37 +50,35 @@ async def take_verdicts(
 
     A report that is judged again and is an alert now goes into a case like a new one; its money was counted
     before. Every verdict is answered, whatever it changed: by the case its report is in, or as counted.
-    Raises `OpenedMeanwhileError`.
+    Raises `OpenedMeanwhileError`, `HeardMeanwhileError`.
     """
     newest = {verdict.report.report_id: verdict for verdict in sorted(verdicts, key=lambda one: one.version)}
     async with pool.acquire() as connection, connection.transaction():
         branches = sorted({verdict.report.branch for verdict in newest.values()})
         units = await people_store.units_of_branches(connection, branches)
-        heard = await _hear(connection, list(newest.values()), units)
+        heard = await _hear(connection, list(newest.values()))
         placement = await _place(connection, identity, deadlines, heard, units, now)
-        rows = [*await _answer(connection, list(newest), placement), *_taken(verdicts)]
-        moved = {verdict.report.report_id: verdict.verdict_id for verdict in heard.again}
-        changed = [verdict.report.report_id for verdict in (*heard.new, *heard.again)]
-        lines, counted = await visits.count(connection, changed, moved, now)
+        rows = [*await _answer(connection, newest, heard, placement), *_taken(verdicts)]
+        lines, counted = await _count_visits(connection, heard, placement, now)
         await money_store.book(connection, [*_reported(heard.new, units), *lines])
-        await keep(connection, rows + counted)
+        await keep(connection, rows)
     return Taken(heard.new, placement.reports, rows + counted)
 
 
 def _taken(verdicts: Sequence[VerdictReached]) -> list[Outgoing]:
     """Answer second verdicts by name: rules keeps them until then, however often the report itself was answered."""
     return [
-        outgoing(VerdictTaken(verdict_id=verdict.verdict_id, report_id=verdict.report.report_id), new_id())
+        outgoing(VerdictTaken(verdict_id=verdict.verdict_id, report_id=verdict.report.report_id), new_id(), kept=False)
         for verdict in verdicts
         if verdict.version > 1
     ]
 
 
-async def _hear(connection: Connection, verdicts: Sequence[VerdictReached], units: dict[str, tuple[str, str]]) -> Heard:
-    """Write reports down, and newer verdicts of those that are known."""
-    fresh = await report_store.insert_reports(connection, verdicts, units)
-    new = [verdict for verdict in verdicts if verdict.report.report_id in fresh]
-    newer = [one for one in verdicts if one.version > 1 and one.report.report_id not in fresh]
+async def _hear(connection: Connection, verdicts: Sequence[VerdictReached]) -> Heard:
+    """Tell new reports from known ones, and write down newer verdicts of the known."""
+    known = await report_store.known(connection, [verdict.report.report_id for verdict in verdicts])
+    new = [verdict for verdict in verdicts if verdict.report.report_id not in known]
+    newer = [one for one in verdicts if one.version > 1 and one.report.report_id in known]
     case_ids = await report_store.rejudge_reports(connection, newer) if newer else {}
     taken = [(one, case_ids[one.report.report_id]) for one in newer if one.report.report_id in case_ids]
     return Heard(
@@ -89,7 +88,18 @@ async def _hear(connection: Connection, verdicts: Sequence[VerdictReached], unit
     )
 
 
-def _reported(verdicts: Sequence[VerdictReached], units: Mapping[str, tuple[str, str]]) -> list[visits.Line]:
+async def _count_visits(
+    connection: Connection, heard: Heard, placement: Placement, now: datetime
+) -> tuple[list[visits.Line], list[Outgoing]]:
+    """Count how visits ended that are known already, and what these reports make room for."""
+    changed = [verdict.report.report_id for verdict in (*heard.new, *heard.again)]
+    if not await family_store.more_to_count(connection, changed, [one.id for one in placement.cases()]):
+        return [], []
+    moved = {verdict.report.report_id: verdict.verdict_id for verdict in heard.again}
+    return await visits.count(connection, changed, moved, now)
+
+
+def _reported(verdicts: Sequence[VerdictReached], units: Units) -> list[visits.Line]:
     return [
         (
             verdict.report.report_id,
@@ -105,15 +115,23 @@ def _reported(verdicts: Sequence[VerdictReached], units: Mapping[str, tuple[str,
     ]
 
 
-async def _answer(connection: Connection, report_ids: Sequence[UUID], placement: Placement) -> list[Outgoing]:
+async def _answer(
+    connection: Connection, newest: Mapping[UUID, VerdictReached], heard: Heard, placement: Placement
+) -> list[Outgoing]:
     """Name every report: in its case as that stands, or as counted where it is in none."""
-    in_cases = await report_store.reports_in_cases(connection, report_ids)
-    cases = {one.id: one for one in placement.cases()}
-    if before := in_cases - {one.verdict.report.report_id for one in placement.reports}:
-        cases |= {one.id: one for one in await store.cases_of_reports(connection, sorted(before))}
-    rows = await announce(connection, list(cases.values())) if cases else []
-    if others := sorted(set(report_ids) - in_cases):
-        rows.append(outgoing(ReportsCounted(report_ids=tuple(others)), new_id()))
+    case_ids = {one.verdict.report.report_id: one.case_id for one in placement.reports}
+    new = {verdict.report.report_id for verdict in heard.new}
+    if before := [report_id for report_id in newest if report_id not in case_ids and report_id not in new]:
+        case_ids |= await report_store.cases_of(connection, before)
+    reports: dict[UUID, set[UUID]] = {}
+    for report_id, case_id in case_ids.items():
+        reports.setdefault(case_id, set()).add(report_id)
+    cases = [one for one in placement.cases() if one.id in reports]
+    if others := sorted(reports.keys() - {one.id for one in cases}):
+        cases += await store.cases_with(connection, others)
+    rows = answer(cases, reports, {report_id for report_id, one in newest.items() if one.version > 1})
+    if uncounted := sorted(newest.keys() - case_ids.keys()):
+        rows.append(outgoing(ReportsCounted(report_ids=tuple(uncounted)), new_id(), kept=False))
     return rows
 
 
@@ -122,13 +140,14 @@ async def _place(
     identity: Seal,
     deadlines: Deadlines,
     heard: Heard,
-    units: dict[str, tuple[str, str]],
+    units: Units,
     now: datetime,
 ) -> Placement:
-    """Put the reports at alert level that are in no case into one, and tell the cases what was judged again."""
+    """Write new reports down, those at alert level that are in no case in one; tell cases what was judged again."""
     urgent = [verdict for verdict in (*heard.new, *heard.again) if verdict.level is Level.ALERT]
     if not urgent and not heard.again_in_case:
-        return Placement({}, {}, (), ())
+        await report_store.insert_reports(connection, heard.new, units, {})
+        return Placement()
     masked = {verdict.report.report_id: alert.masks(verdict, identity) for verdict in urgent}
     alerting = [
         Alerting(verdict, units[verdict.report.branch][0], masked[verdict.report.report_id]["payee"], new_id())
@@ -138,8 +157,10 @@ async def _place(
     locked = await store.cases_on(connection, tokens, [verdict.report.report_id for verdict, _ in heard.again_in_case])
     open_cases = [one for one in locked if one.status is not CaseStatus.CLOSED]
     placement = case.place(alerting, open_cases, deadlines, now)
+    await _write(connection, heard, placement, units)
     if urgent:
-        await _write(connection, placement, masked, units, deadlines, now)
+        await _alert(connection, placement, masked, units, now)
+        await _start_clock(connection, placement, deadlines, now)
     placed = [(one.verdict, one.case_id) for one in placement.reports if one.verdict.version > 1]
     again = [timeline.judged_again(case_id, verdict, now) for verdict, case_id in (*placed, *heard.again_in_case)]
     if again:
@@ -147,20 +168,28 @@ async def _place(
     return placement
 
 
-async def _write(
+async def _write(connection: Connection, heard: Heard, placement: Placement, units: Units) -> None:
+    await store.insert_cases(connection, list(placement.opened.values()))
+    await store.join_cases(connection, list(placement.joined.values()))
+    case_ids = {one.verdict.report.report_id: one.case_id for one in placement.reports}
+    new = {verdict.report.report_id for verdict in heard.new}
+    await report_store.insert_reports(connection, heard.new, units, case_ids)
+    await report_store.put_into_cases(connection, {one: case_ids[one] for one in case_ids if one not in new})
+    await report_store.let_see(connection, placement.reports, units)
+    await store.write_timeline(connection, placement.entries)
+
+
+async def _alert(
     connection: Connection,
     placement: Placement,
     masked: Mapping[UUID, dict[str, dict[str, str]]],
-    units: dict[str, tuple[str, str]],
-    deadlines: Deadlines,
+    units: Units,
     now: datetime,
 ) -> None:
-    await store.insert_cases(connection, list(placement.opened.values()))
-    await store.update_cases(connection, list(placement.joined.values()))
-    await report_store.put_into_cases(connection, placement.reports, units)
-    await store.write_timeline(connection, placement.entries)
     cases = {one.id: one for one in placement.cases()}
-    paths = dict(units.values()) | await people_store.paths_of(connection, {one.in_charge for one in cases.values()})
+    paths = dict(units.values())
+    if others := {one.in_charge for one in cases.values()} - paths.keys():
+        paths |= await people_store.paths_of(connection, others)
     alerts = []
     for one in placement.reports:
         report, about = one.verdict.report, cases[one.case_id]
@@ -169,13 +198,13 @@ async def _write(
             told = alert.facts(alert_id, about, one.verdict, unit, masked[report.report_id], opened=one.opened)
             alerts.append(Alert(alert_id, one.case_id, report.report_id, unit, paths[unit], told, now))
     await alert_store.insert_alerts(connection, alerts)
-    await _start_clock(connection, placement, deadlines, now)
 
 
 async def _start_clock(connection: Connection, placement: Placement, deadlines: Deadlines, now: datetime) -> None:
     """What is opened is to be acknowledged; money that joins a case at work is to be stopped, unless that is done."""
     opened = [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in placement.opened.values()]
     await clock_store.start(connection, opened)
-    waiting = [one for one in placement.joined.values() if one.status is CaseStatus.OPEN]
-    await clock_store.hasten(connection, [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in waiting])
-    await clock_store.start_order(connection, deadlines, list(placement.joined.values()), now)
+    sooner = [one for one in placement.hastened if one.status is CaseStatus.OPEN]
+    await clock_store.hasten(connection, [Deadline(one.id, Stage.ACKNOWLEDGE, one.acknowledge_by) for one in sooner])
+    joined = [one.verdict.report.report_id for one in placement.reports]
+    await clock_store.start_order(connection, deadlines, list(placement.joined.values()), now, joined)

@@ -16,6 +16,8 @@ from shared.postgres import Connection, Pool, Row
 
 async def start(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     """Start deadlines; one that runs already goes on as it is."""
+    if not deadlines:
+        return
     await connection.execute(
         """
         insert into deadline (id, case_id, stage, subject, step, due_at)
@@ -33,6 +35,8 @@ async def start(connection: Connection, deadlines: Sequence[Deadline]) -> None:
 
 async def hasten(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     """Let deadlines that run, and have not been missed yet, come sooner; none comes later."""
+    if not deadlines:
+        return
     await connection.execute(
         """
         update deadline d set due_at = u.due_at
@@ -146,11 +150,14 @@ async def ways_up(connection: Connection, units: Collection[str]) -> dict[str, l
     return ways
 
 
-async def to_be_stopped(connection: Connection, case_ids: Sequence[UUID]) -> set[UUID]:
+async def to_be_stopped(
+    connection: Connection, case_ids: Sequence[UUID], report_ids: Sequence[UUID] | None = None
+) -> set[UUID]:
     """Return those of the cases that have a transfer not averted, and no order about it but such as failed.
 
-    An order is about the reports it covers; while it waits or holds, about those too that have joined since. Reports
-    that were split off are still held by the case that was left.
+    With `report_ids` only the transfers that these are about count. An order is about the reports it covers; while it
+    waits or holds, about those too that have joined since. Reports that were split off are still held by the case that
+    was left.
     """
     rows = await connection.fetch(
         """
@@ -169,10 +176,18 @@ async def to_be_stopped(connection: Connection, case_ids: Sequence[UUID]) -> set
                      and o.ended_at is null and coalesce(o.expires_at > now(), true)
                ) as ordered
         from report r join fraud_case c on c.id = r.case_id
-        left join disposition d on d.report_id = r.id and d.outcome = 'cancelled'
-        where r.case_id = any($1::uuid[])
+        -- one look-up a report: joined as a whole, all dispositions there are would be walked through
+        left join lateral (
+            select amount_fen from disposition where report_id = r.id and outcome = 'cancelled' limit 1
+        ) d on true
+        where r.case_id = any($1::uuid[]) and r.id in (
+            select id from report where $2::uuid[] is null and case_id = any($1::uuid[])
+            union all select id from report where id = any($2::uuid[])
+            union all select o.id from report n join report o on o.alike = n.alike where n.id = any($2::uuid[])
+        )
         """,
         list(case_ids),
+        None if report_ids is None else list(report_ids),
     )
     ordered = {row["id"] for row in rows if row["ordered"]}
     reports: dict[UUID, list[ReportFacts]] = {}
@@ -200,10 +215,16 @@ def _facts_of(row: Row) -> ReportFacts:
     )
 
 
-async def start_order(connection: Connection, deadlines: Deadlines, cases: Sequence[Case], now: datetime) -> None:
-    """An order is due in those of the cases that are at work and have money to be stopped."""
+async def start_order(
+    connection: Connection,
+    deadlines: Deadlines,
+    cases: Sequence[Case],
+    now: datetime,
+    joined: Sequence[UUID] | None = None,
+) -> None:
+    """An order is due in those of the cases that are at work and have money to be stopped: of `joined` where given."""
     at_work = [one for one in cases if one.status is CaseStatus.ACKNOWLEDGED]
-    left = await to_be_stopped(connection, [one.id for one in at_work]) if at_work else set()
+    left = await to_be_stopped(connection, [one.id for one in at_work], joined) if at_work else set()
     spans = {one.id: deadlines.span(one.in_charge, one.urgency, Stage.ORDER) for one in at_work}
     due = [Deadline(case_id, Stage.ORDER, now + spans[case_id]) for case_id in sorted(left)]
     await hasten(connection, due)

@@ -6,7 +6,7 @@ looked at again a moment later.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -74,7 +74,7 @@ class Watch:
         self,
         office: Office,
         metrics: Metrics,
-        publish: Callable[[Iterable[Outgoing]], None],
+        publish: Callable[[Sequence[Outgoing]], None],
         alerted: Callable[[], Awaitable[None]],
     ) -> None:
         self._office = office

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notifier.door import DoorOf, heard, now
+from services.notifier.door import DoorOf, heard
 from services.notifier.duty import duties
 from services.notifier.duty.duty_requests import DutyView, HandedOver, HandOver
 from shared.openapi import body_of, problems_of
@@ -25,7 +25,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         """Return who is on duty in the officer's subtree, the next change, and the gaps of the next seven days."""
         door = door_of()
         officer = await door.officers.holder(request)
-        view = await duties.shown(door.office.pool, officer, unit, now())
+        view = await duties.shown(door.office.pool, officer, unit, await door.now())
         return JSONResponse(view.model_dump(mode="json"))
 
     @router.post(
@@ -38,6 +38,6 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         """Hand the running shift over to another officer of the unit, until its end. Twice is once."""
         door = door_of()
         officer, asked = await heard(door, request, HandOver)
-        done = await duties.hand_over(door.office, officer, asked, now())
+        done = await duties.hand_over(door.office, officer, asked, await door.now())
         await door.alerted()
         return JSONResponse(done.model_dump(mode="json"))

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from services.notifier.door import Door, DoorOf, now
+from services.notifier.door import Door, DoorOf
 from services.notifier.duty import link_page, linking
 from services.notifier.duty.link_page import Standing
 from services.notifier.duty.linking import Sent
@@ -41,7 +41,7 @@ def routes(door_of: DoorOf) -> APIRouter:
         """Show what the alert says and a button. Changes nothing, however often it is fetched."""
         door = door_of()
         try:
-            sent = await linking.look(door.office, token, now())
+            sent = await linking.look(door.office, token, await door.now())
         except Refusal as refusal:
             return _refused(request, door, refusal)
         door.metrics.links.labels("shown").inc()
@@ -58,7 +58,7 @@ def routes(door_of: DoorOf) -> APIRouter:
         door = door_of()
         await read_body(request, FORM, limit=FORM_LIMIT_BYTES)
         try:
-            done = await linking.acknowledge(door.office, token, at := now())
+            done = await linking.acknowledge(door.office, token, at := await door.now())
         except Refusal as refusal:
             return _refused(request, door, refusal)
         door.relay.publish_soon(done.rows)

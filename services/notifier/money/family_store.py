@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.notifier.money.transfer import ONE_TRANSFER_WITHIN
 from shared.postgres import Connection
 
 FAMILY = """
@@ -79,6 +80,35 @@ async def alike(connection: Connection, report_ids: Sequence[UUID]) -> list[UUID
     )
     await _take_turns(connection, {row["alike"] for row in rows})
     return [row["id"] for row in rows]
+
+
+async def more_to_count(connection: Connection, report_ids: Sequence[UUID], case_ids: Sequence[UUID]) -> bool:
+    """Whether new reports, in these cases if in any, can change more of the ledger than what was reported.
+
+    So it is where the visit has ended; where another branch reported the same transfer, within the minutes that
+    `transfer` allows; where money was stopped further on. A report without any of these is of a transfer of its own,
+    and nothing is known of that.
+    """
+    return bool(
+        await connection.fetchval(
+            f"""
+            {FAMILY} select exists (select from disposition where report_id = any($2::uuid[]))
+            or exists (
+                select from report n join report o
+                on o.alike = n.alike and o.branch <> n.branch
+                   and o.observed_at between n.observed_at - $3::interval and n.observed_at + $3::interval
+                where n.id = any($2::uuid[])
+            )
+            or exists (
+                select from bank_order o join family f on f.id = o.case_id
+                where o.account_level > 1 and o.status = 'executed'
+            )
+            """,  # noqa: S608 - constant text
+            list(case_ids),
+            list(report_ids),
+            ONE_TRANSFER_WITHIN,
+        )
+    )
 
 
 async def stopped_further_on(connection: Connection, case_ids: Sequence[UUID]) -> bool:

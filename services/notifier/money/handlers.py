@@ -1,6 +1,6 @@
 """notifier's use case that dispositions bring: one transaction.
 
-It returns the events it has promised; the caller hands them to the relay once the transaction is through.
+It returns the answers; the caller hands them to the relay once the transaction is through.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from datetime import datetime
 from services.notifier.cases import report_store
 from services.notifier.money import money_store, visits
 from shared.events import DispositionRecorded
-from shared.outbox import Outgoing, keep
+from shared.outbox import Outgoing
 from shared.postgres import Pool
 
 
@@ -22,5 +22,4 @@ async def count_dispositions(pool: Pool, events: Sequence[DispositionRecorded], 
         await report_store.hold_still(connection, report_ids)
         lines, rows = await visits.count(connection, report_ids, {}, now)
         await money_store.book(connection, lines)
-        await keep(connection, rows)
     return rows

@@ -115,7 +115,8 @@ async def _reports(connection: Connection, case_ids: Sequence[UUID], loose: Sequ
             select o.*, false from report o
             where o.alike in (select alike from here) and o.id not in (select id from here)
         ) r
-        left join disposition d on d.report_id = r.id
+        -- one look-up a report: joined as a whole, all dispositions there are would be walked through
+        left join lateral (select outcome, amount_fen from disposition where report_id = r.id limit 1) d on true
         order by r.filed_at, r.id
         """,
         list(case_ids),

@@ -42,7 +42,7 @@ async def count(
         DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
         for row in found
     ]
-    return _lines(books, known, moved), [outgoing(event, new_id()) for event in events]
+    return _lines(books, known, moved), [outgoing(event, new_id(), kept=False) for event in events]
 
 
 def _lines(books: Sequence[Book], dispositions: Sequence[Row], moved: Mapping[UUID, UUID]) -> list[Line]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.notifier.cases.requests import Ordering, Rejecting
-from services.notifier.door import Door, DoorOf, counted, decider, heard, now
+from services.notifier.door import Door, DoorOf, counted, decider, heard
 from services.notifier.orders import approving, order_store, ordering
 from services.notifier.orders.order import Order, Standing
 from services.notifier.orders.order_views import OrderView, order_view
@@ -35,7 +35,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Ordering)
         with counted(door):
-            given, rows = await ordering.give_order(door.office, officer, case_id, asked, now())
+            given, rows = await ordering.give_order(door.office, officer, case_id, asked, await door.now())
         door.metrics.orders.labels(given.kind.value, given.bank).inc()
         if given.status is Standing.PROPOSED:
             await door.alerted()
@@ -51,7 +51,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer = await decider(door, request)
         with counted(door):
-            after, rows = await approving.approve(door.office, officer, order_id, now())
+            after, rows = await approving.approve(door.office, officer, order_id, await door.now())
         if rows:
             door.metrics.approvals.labels(after.kind.value, "approved").inc()
         return await _shown(door, after, rows, 200)
@@ -67,7 +67,7 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
         door = door_of()
         officer, asked = await heard(door, request, Rejecting)
         with counted(door):
-            after, rows = await approving.reject(door.office, officer, order_id, asked.reason, now())
+            after, rows = await approving.reject(door.office, officer, order_id, asked.reason, await door.now())
         door.metrics.approvals.labels(after.kind.value, "rejected").inc()
         return await _shown(door, after, rows, 200)
 

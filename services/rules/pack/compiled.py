@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import compress
 from typing import Final
 
 from services.rules.conditions import Condition
@@ -96,41 +97,42 @@ class CompiledPack:
             condition = replace(condition, scam_type=None)
         values, quotes = self.look(facts, visit)
         answers = self.together.evaluate(values)
-        spoke = [
-            rule
-            for rule, answer in zip(self.rules, answers, strict=True)
-            if answer and rule.said.valid_at(visit.filed_at)
-        ]
+        spoke = [rule for rule in compress(self.rules, answers) if rule.said.valid_at(visit.filed_at)]
         found = [self._finding(rule, values, quotes) for rule in spoke if rule.said.status is Status.ACTIVE]
         shadow = [self._finding(rule, values, quotes) for rule in spoke if rule.said.status is Status.SHADOW]
         return Judgement(
             decide(found, self.scale, condition),
             tuple(shadow),
             decide([*found, *shadow], self.scale, condition) if shadow else None,
-            tuple(rule.id for rule, answer in zip(self.rules, answers, strict=True) if answer is None),
+            self._without(answers) if None in answers else (),
         )
 
     def look(self, facts: Facts, visit: Visit) -> tuple[dict[str, Value], dict[str, str]]:
         """Return the value of every name, and how names are quoted in reasons."""
         text = text_of(visit.purpose, visit.note)
         said = self.lexicon.quotes(text)
-        values: dict[str, Value] = {**self.names, **{name: facts[name] for name in facts if name in DEFAULTS}}
-        values.update((f"says.{name}", True) for name in said)
-        values.update((f"cue.{cue}", True) for cue in visit.cues if cue in self.common.cues)
+        known = facts if facts.keys() <= DEFAULTS.keys() else {name: facts[name] for name in facts if name in DEFAULTS}
+        values: dict[str, Value] = {**self.names, **known}
+        values.update([(f"says.{name}", True) for name in said])
+        values.update([(f"cue.{cue}", True) for cue in visit.cues if cue in self.common.cues])
         values["text.note_length"] = len(text.bare) - text.purpose_length
         quotes = {f"says.{name}": words for name, words in said.items()}
         if self.model:
             impression = self.model.read(text.bare[: text.purpose_length], text.bare[text.purpose_length :])
             values["text.points"] = impression.points
             values["text.scam_type"] = impression.scam_type
-            quotes[MODEL_WORDS] = "、".join(f"“{word}”" for word in impression.words)
+            quotes[MODEL_WORDS] = "、".join([f"“{word}”" for word in impression.words])
         return values, quotes
+
+    def _without(self, answers: Sequence[bool | None]) -> tuple[str, ...]:
+        """Return the rules that have no answer."""
+        return tuple(rule.id for rule, answer in zip(self.rules, answers, strict=True) if answer is None)
 
     def _finding(self, rule: Rule, values: Mapping[str, Value], quotes: Mapping[str, str]) -> Finding:
         shown = rule.scam_type.name if isinstance(rule.scam_type, Shown) else None
         scam_type = values[shown] if shown else rule.scam_type
         named = str(scam_type) if scam_type in self.common.scam_types else None
-        why = "".join(part if isinstance(part, str) else self._shown(part.name, values, quotes) for part in rule.why)
+        why = "".join([part if isinstance(part, str) else self._shown(part.name, values, quotes) for part in rule.why])
         return Finding(rule.id, rule.weight, EMPTY.sub("", why), named, rule.advice, guess=shown == GUESS)
 
     def _shown(self, name: str, values: Mapping[str, Value], quotes: Mapping[str, str]) -> str:

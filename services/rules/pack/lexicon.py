@@ -84,16 +84,20 @@ class Lexicon:
         variants: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.phrases = {phrase.name: phrase for phrase in phrases}
-        self._ways = [(phrase, len(groups)) for phrase in phrases for groups in phrase.ways]
-        uses: dict[str, dict[tuple[int, int], None]] = defaultdict(dict)
-        for way, groups in enumerate(groups for phrase in phrases for groups in phrase.ways):
-            for place, words in enumerate(groups):
-                for written in (one for word in words for one in _written(word, variants or {})):
-                    uses[written][way, place] = None
-        self._uses = [list(places) for places in uses.values()]
-        """For each word: the ways of saying something it belongs to, and its place in each."""
-
-        self._automaton = AhoCorasick(list(uses))
+        groups = list({group: None for phrase in phrases for way in phrase.ways for group in way})
+        number = {group: at for at, group in enumerate(groups)}
+        self._ways = [(phrase, tuple(number[group] for group in way)) for phrase in phrases for way in phrase.ways]
+        self._ways_of: list[list[int]] = [[] for _ in groups]
+        """For each group: the ways to say something that are looked at once it is found, as it has the fewest words."""
+        for at, (_, way) in enumerate(self._ways):
+            self._ways_of[min(way, key=lambda group: len(groups[group]))].append(at)
+        words: dict[str, dict[int, None]] = defaultdict(dict)
+        for at, group in enumerate(groups):
+            for written in (one for word in group for one in _written(word, variants or {})):
+                words[written][at] = None
+        self._groups_of = [tuple(found) for found in words.values()]
+        """For each word: the groups it is in."""
+        self._automaton = AhoCorasick(list(words))
         self._denials = re.compile("|".join(map(re.escape, denials)) or r"(?!)")
 
     def quotes(self, text: Text) -> dict[str, str]:
@@ -101,23 +105,28 @@ class Lexicon:
 
         What stands between the words is the customer's own and stays sealed.
         """
-        spans: dict[int, list[Span]] = {}
-        for word, start, end in self._automaton.find_matches_as_indexes(text.bare, overlapping=True):
-            if end <= text.purpose_length or start >= text.purpose_length:  # a word does not run from one to the other
-                spans.setdefault(word, []).append((start, end))
-        found: dict[int, dict[int, list[int]]] = {}
+        spans = self._spans(text)
+        found: dict[int, list[int]] = {}
         for word in spans:
-            for way, place in self._uses[word]:
-                found.setdefault(way, {}).setdefault(place, []).append(word)
+            for group in self._groups_of[word]:
+                found.setdefault(group, []).append(word)
         said: dict[str, str] = {}
-        for way in sorted(found):
-            phrase, length = self._ways[way]
-            if len(found[way]) == length and phrase.name not in said:
+        for at in sorted([at for group in found for at in self._ways_of[group]]):
+            phrase, way = self._ways[at]
+            if phrase.name not in said and all(map(found.__contains__, way)):
                 until = text.purpose_length if phrase.purpose_only else len(text.bare)
-                groups = [_merged(spans, found[way][place], until) for place in range(length)]
-                if chain := self._chain(text, phrase, groups):
-                    said[phrase.name] = "…".join(text.bare[start:end] for start, end in chain)
+                if chain := self._chain(text, phrase, [_merged(spans, found[group], until) for group in way]):
+                    said[phrase.name] = "…".join([text.bare[start:end] for start, end in chain])
         return said
+
+    def _spans(self, text: Text) -> dict[int, list[Span]]:
+        """Return where each word stands. A word does not run from the purpose to the note."""
+        spans: dict[int, list[Span]] = {}
+        purpose = text.purpose_length
+        for word, start, end in self._automaton.find_matches_as_indexes(text.bare, overlapping=True):
+            if end <= purpose or start >= purpose:
+                spans.setdefault(word, []).append((start, end))
+        return spans
 
     def _chain(self, text: Text, phrase: Phrase, groups: Sequence[Sequence[Span]]) -> list[Span]:
         """Return the first words that follow each other closely and are not denied; none: not said."""
@@ -154,9 +163,9 @@ def _merged(spans: Mapping[int, Sequence[Span]], words: Sequence[int], until: in
     return sorted([span for word in words for span in spans[word] if span[1] <= until])
 
 
-def _leading_on(groups: Sequence[Sequence[Span]]) -> list[list[Span]]:
+def _leading_on(groups: Sequence[Sequence[Span]]) -> list[Sequence[Span]]:
     """Leave only the words from which a chain leads on to the last group, each near the one before it."""
-    leading = [list(groups[-1])]
+    leading: list[Sequence[Span]] = [groups[-1]]
     for spans in reversed(groups[:-1]):
         goals = leading[-1]
         places = (bisect_left(goals, (end, 0)) for _, end in spans)

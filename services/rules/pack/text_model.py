@@ -6,8 +6,9 @@ a scam, and weights for the scam types. It is trained by `make train`; its weigh
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from ahocorasick_rs import AhoCorasick
@@ -47,35 +48,53 @@ class TextModel:
         self._type_bias = [bias / SCALE for bias in data.get("type_bias", [0] * len(data["types"]))]
         self._length = data["length"]
         self._texts = [AhoCorasick(list(data[part])) for part in PARTS]
-        self._grams = [gram for part in PARTS for gram in data[part]]
+        self._notes_from = len(data[PARTS[0]])
         rows = [row for part in PARTS for row in data[part].values()]
         self._evidence = array("l", (row[0] for row in rows))
-        self._tells = [array("l", column) for column in zip(*(row[1:] for row in rows), strict=True)]
-        self._notes_from = len(data[PARTS[0]])
+        self._bits = 1 + (len(rows) * max((abs(weight) for row in rows for weight in row), default=0)).bit_length()
+        self._tells = [sum(weight << self._bits * at for at, weight in enumerate(row[1:])) for row in rows]
+        """For each gram: its weights for the types side by side in one number, so that one sum adds up all of them."""
+        grams = [gram for part in PARTS for gram in data[part]]
+        order = sorted(range(len(grams)), key=lambda at: (-self._evidence[at], grams[at]))
+        shown = [grams[at] for at in order if self._evidence[at] > 0]
+        # the grams that speak for a scam, those that weigh most first: one text, as thousands take much room
+        self._shown, self._ends = "".join(shown), array("l", accumulate(map(len, shown), initial=0))
+        self._places = array("l", bytes(self._evidence.itemsize * len(grams)))
+        """For each gram: its place in that order."""
+        for place, at in enumerate(order):
+            self._places[at] = place
 
     def read(self, purpose: str, note: str) -> Impression:
         """Weigh purpose and note, both without spaces and symbols."""
-        found = {index for index, _, _ in self._texts[0].find_matches_as_indexes(purpose, overlapping=True)}
+        found = {one[0] for one in self._texts[0].find_matches_as_indexes(purpose, overlapping=True)}
         in_note = self._texts[1].find_matches_as_indexes(note, overlapping=True)
-        found |= {self._notes_from + index for index, _, _ in in_note}
+        found.update([self._notes_from + one[0] for one in in_note])
         if not found:
             return Impression(0, "", ())
         norm = math.sqrt(len(found) + self._length)
-        total = self._bias + sum([self._evidence[index] for index in found]) / SCALE / norm
+        total = self._bias + sum(map(self._evidence.__getitem__, found)) / SCALE / norm
         points = max(-MOST_POINTS, min(MOST_POINTS, round(total * POINTS_PER_NAT)))
         if points <= 0:
             return Impression(points, "", ())
-        sums = (sum([tells[index] for index in found]) for tells in self._tells)
+        sums = self._parted(sum(map(self._tells.__getitem__, found)))
         likely = [one / SCALE / norm + bias for one, bias in zip(sums, self._type_bias, strict=True)]
         return Impression(points, self._types[likely.index(max(likely))], self._strongest(found))
+
+    def _parted(self, tells: int) -> Iterator[int]:
+        """Part a sum into its sums of each type, all of which may be negative."""
+        half = 1 << self._bits - 1
+        for _ in self._types:
+            one = (tells + half & 2 * half - 1) - half
+            yield one
+            tells = tells - one >> self._bits
 
     def _strongest(self, found: set[int]) -> tuple[str, ...]:
         """Return the grams that weigh most, leaving out what is part of one already named."""
         named: list[str] = []
-        for index in sorted(found, key=lambda index: (-self._evidence[index], self._grams[index])):
-            gram = self._grams[index]
-            if self._evidence[index] <= 0:
+        for place in sorted(map(self._places.__getitem__, found)):
+            if place >= len(self._ends) - 1:
                 break
+            gram = self._shown[self._ends[place] : self._ends[place + 1]]
             if len(gram) >= SHORTEST_SHOWN and not any(gram in other or other in gram for other in named):
                 named.append(gram)
             if len(named) == WORDS_SHOWN:

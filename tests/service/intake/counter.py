@@ -12,7 +12,7 @@ from uuid import UUID
 from httpx2 import Response
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.intake import handlers
+from services.intake import hearing
 from shared.events import (
     AccountType,
     Advice,
@@ -139,7 +139,7 @@ def a_verdict(report: ReportFiled, level: Level = Level.ALERT, *, version: int =
 
 async def judge(door: Door, report_id: UUID, level: Level = Level.ALERT, *, version: int = 1) -> None:
     """Store a verdict as another replica of the door does, so that nobody here is told."""
-    await handlers.note_verdicts(door.pool, [a_verdict(await event_of(door, report_id), level, version=version)])
+    await hearing.hear(door.pool, [a_verdict(await event_of(door, report_id), level, version=version)])
 
 
 def a_case(*report_ids: UUID, case_id: UUID | None = None, version: int = 1, **changes: Any) -> CaseChanged:  # noqa: ANN401
@@ -190,5 +190,5 @@ PEOPLE = {
 async def ordered(door: Door, **changes: Any) -> OrderChanged:  # noqa: ANN401
     """Give an order as the notifier does."""
     order = an_order(**changes)
-    await handlers.note_orders(door.pool, [order])
+    await hearing.hear(door.pool, [order])
     return order

@@ -12,6 +12,7 @@ from services.intake import handlers, store
 from services.intake.door import filing
 from services.intake.report import Report
 from services.intake.store import Filing
+from shared.outbox import outgoing
 from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
 from tests.service.intake.counter import post, waiting_for_locks
 
@@ -93,7 +94,9 @@ async def test_replicas_given_the_same_posts_in_opposite_orders_do_not_wait_in_a
     async with shared.pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await store.insert_reports(connection, filings(1))
+        [first] = filings(1)
+        promise = outgoing(first.event, first.event.report_id, awaits_answer=True)
+        await store.insert_reports(connection, [first], [promise])
         there = asyncio.create_task(handlers.file_reports(door.pool, filings(0, 1, 2)))
         back = asyncio.create_task(handlers.file_reports(door.pool, filings(2, 1, 0)))
         await waiting_for_locks(shared, 2)

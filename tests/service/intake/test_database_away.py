@@ -83,7 +83,9 @@ async def test_a_post_that_knew_its_bank_before_the_line_was_cut_is_not_accepted
     assert [(await post(remote.door, body, key=key)).status_code for key, body in posts] == [202] * 5
 
 
-async def test_a_transaction_that_breaks_off_stores_nothing_and_its_report_can_be_sent_again(remote: Remote) -> None:
+async def test_a_report_whose_connection_broke_is_stored_with_its_promise_or_not_at_all_and_can_be_sent_again(
+    remote: Remote,
+) -> None:
     key, body = a_key(), a_report()
     async with remote.beside.pool.acquire() as connection, connection.transaction():
         await connection.execute("lock table outbox in exclusive mode")
@@ -93,11 +95,13 @@ async def test_a_transaction_that_breaks_off_stores_nothing_and_its_report_can_b
         unavailable(await posting)
     remote.line.mend()
     await recovered(remote.door)
-    sql = "select count(*) from report where idempotency_key = $1"
-    assert await remote.beside.pool.fetchval(sql, key) == 0
+    sql = "select r.idempotency_key, o.id is not null as promised from report r full join outbox o using (id)"
+    before = await remote.beside.rows(sql)
+    assert all(row["idempotency_key"] and row["promised"] for row in before)
     answer = await post(remote.door, body, key=key)
     assert answer.status_code == 202
-    assert await remote.beside.pool.fetchval(sql, key) == 1
+    after = await remote.beside.rows(sql)
+    assert [row["promised"] for row in after if row["idempotency_key"] == key] == [True]
 
 
 async def test_whatever_was_answered_with_202_while_the_line_came_and_went_is_stored(remote: Remote) -> None:

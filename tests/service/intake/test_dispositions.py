@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from services.intake import handlers
+from services.intake import hearing
 from shared.events import DispositionCounted, DispositionRecorded
 from shared.outbox import new_id
 from tests.parts import Door, bank
@@ -33,7 +33,7 @@ async def test_a_disposition_is_recorded_shown_and_owed_until_the_ledger_counts_
     )
     assert (row["awaits_answer"], row["key"]) == (True, event.payee_token)
     counted = DispositionCounted(disposition_id=told.disposition_id, report_id=report_id, case_id=None)
-    await handlers.note_dispositions_counted(shared.pool, [counted])
+    await hearing.hear(shared.pool, [counted])
     assert not await owed(shared, told.disposition_id)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from services.intake import handlers
+from services.intake import hearing
 from shared.events import FEEDBACK, FeedbackContradicted, FeedbackReceived, OrderChanged, OrderKind, OrderStatus
 from shared.outbox import new_id
 from tests.parts import DROP, IDENTITY, Door, bank
@@ -68,7 +68,7 @@ async def test_a_feedback_is_stored_promised_and_owed_until_an_order_carries_it(
     assert event.executed_at == datetime.fromisoformat(EXECUTED_AT)
     assert await metric(shared, "lanjie_feedback_total", bank="CCB", result="success") == counted + 1
     carried = order.model_copy(update={"version": 2, "status": OrderStatus.EXECUTED, "answers": feedback_id})
-    await handlers.note_orders(shared.pool, [carried])
+    await hearing.hear(shared.pool, [carried])
     assert not await owed(shared, feedback_id)
 
 

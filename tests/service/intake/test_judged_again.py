@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.intake import handlers
+from services.intake import hearing
 from services.intake.consumers import handling
 from shared.events import Event, Level, ReportFiled, ReportsCounted, RuleFinding, VerdictReached
 from shared.outbox import new_id
@@ -150,7 +150,7 @@ async def test_a_case_of_reports_that_are_alerts_asks_for_nothing(shared: Door) 
 
 async def test_a_case_that_names_a_report_that_is_not_here_asks_for_nothing(shared: Door) -> None:
     elsewhere = new_id()
-    await handlers.note_cases(shared.pool, [a_case(elsewhere)])
+    await hearing.hear(shared.pool, [a_case(elsewhere)])
     assert not await owed(shared, elsewhere)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.intake import handlers
+from services.intake import hearing
 from shared.events import OrderChanged, OrderKind, OrderStatus
 from shared.outbox import new_id
 from tests.parts import Door, bank
@@ -151,7 +151,7 @@ async def test_an_order_is_shown_in_its_newest_version(shared: Door) -> None:
     newer = again(order, version=3, status=OrderStatus.EXECUTED)
     older = again(order, version=2, status=OrderStatus.FAILED)
     for changed in ([newer], [older], [order], [older, order]):
-        await handlers.note_orders(shared.pool, changed)
+        await hearing.hear(shared.pool, changed)
         told = (await shared.client.get(f"/v1/orders/{order.order_id}", headers=bank("CCB"))).json()
         assert (told["version"], told["status"]) == (3, "executed")
 
@@ -162,7 +162,7 @@ def again(order: OrderChanged, **changes: object) -> OrderChanged:
 
 async def test_of_two_versions_that_come_together_the_newer_is_kept(shared: Door) -> None:
     order = an_order()
-    await handlers.note_orders(shared.pool, [again(order, version=2, status=OrderStatus.EXECUTED), order])
+    await hearing.hear(shared.pool, [again(order, version=2, status=OrderStatus.EXECUTED), order])
     told = (await shared.client.get(f"/v1/orders/{order.order_id}", headers=bank("CCB"))).json()
     assert (told["version"], told["status"]) == (2, "executed")
 

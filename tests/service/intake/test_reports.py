@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.intake import handlers
+from services.intake import hearing
 from shared.events import CaseStatus, Finding, Level, ReportsCounted
 from shared.outbox import new_id
 from tests.parts import Door, a_key, a_report, bank
@@ -117,10 +117,10 @@ async def test_a_foreign_and_an_absent_report_are_not_there(shared: Door) -> Non
 async def test_a_newer_verdict_replaces_the_older_and_never_the_reverse(shared: Door) -> None:
     event = await event_of(shared, await filed(shared))
     for level, version in ((Level.CAUTION, 2), (Level.CLEAR, 1), (Level.CLEAR, 2)):
-        await handlers.note_verdicts(shared.pool, [a_verdict(event, level, version=version)])
+        await hearing.hear(shared.pool, [a_verdict(event, level, version=version)])
         assert (await shown(shared, event.report_id))["level"] == "caution"
     both = [a_verdict(event, Level.ALERT, version=4), a_verdict(event, Level.CLEAR, version=3)]
-    await handlers.note_verdicts(shared.pool, both)
+    await hearing.hear(shared.pool, both)
     assert (await shown(shared, event.report_id))["level"] == "alert"
 
 
@@ -128,11 +128,11 @@ async def test_a_newer_verdict_replaces_the_older_and_never_the_reverse(shared: 
 async def test_a_report_below_alert_is_owed_until_it_is_judged_and_counted(shared: Door, level: Level) -> None:
     report_id = await filed(shared)
     counted = ReportsCounted(report_ids=(report_id,))
-    await handlers.note_reports_counted(shared.pool, [counted])
+    await hearing.hear(shared.pool, [counted])
     assert await owed(shared, report_id)
     await judge(shared, report_id, level)
     assert await owed(shared, report_id)
-    await handlers.note_reports_counted(shared.pool, [counted])
+    await hearing.hear(shared.pool, [counted])
     assert not await owed(shared, report_id)
 
 
@@ -140,19 +140,17 @@ async def test_an_alert_is_owed_until_it_is_judged_and_in_a_case(shared: Door) -
     report_id = await filed(shared)
     case = a_case(report_id)
     await judge(shared, report_id)
-    await handlers.note_reports_counted(shared.pool, [ReportsCounted(report_ids=(report_id,))])
+    await hearing.hear(shared.pool, [ReportsCounted(report_ids=(report_id,))])
     assert await owed(shared, report_id)
-    await handlers.note_cases(shared.pool, [case])
+    await hearing.hear(shared.pool, [case])
     assert not await owed(shared, report_id)
 
 
-async def test_a_case_that_comes_before_its_verdict_is_asked_for_again(shared: Door) -> None:
+async def test_a_verdict_that_comes_after_its_case_is_the_last_answer(shared: Door) -> None:
     report_id = await filed(shared)
-    case = a_case(report_id)
-    await handlers.note_cases(shared.pool, [case])
-    await judge(shared, report_id)
+    await hearing.hear(shared.pool, [a_case(report_id)])
     assert await owed(shared, report_id)
-    await handlers.note_cases(shared.pool, [case])
+    await judge(shared, report_id)
     assert not await owed(shared, report_id)
 
 
@@ -160,10 +158,10 @@ async def test_the_state_of_its_case_is_shown_with_a_report_and_never_goes_back(
     report_id, case_id, now = await filed(shared), new_id(), datetime.now(UTC)
     taken = {"status": CaseStatus.ACKNOWLEDGED, "opened_at": now, "acknowledged_at": now}
     closed = {**taken, "status": CaseStatus.CLOSED, "closed_at": now, "finding": Finding.CONFIRMED}
-    await handlers.note_cases(shared.pool, [a_case(report_id, case_id=case_id, version=1, opened_at=now)])
+    await hearing.hear(shared.pool, [a_case(report_id, case_id=case_id, version=1, opened_at=now)])
     assert (await case_shown(shared, report_id))["status"] == "open"
-    await handlers.note_cases(shared.pool, [a_case(report_id, case_id=case_id, version=3, **closed)])
-    await handlers.note_cases(shared.pool, [a_case(report_id, case_id=case_id, version=2, **taken)])
+    await hearing.hear(shared.pool, [a_case(report_id, case_id=case_id, version=3, **closed)])
+    await hearing.hear(shared.pool, [a_case(report_id, case_id=case_id, version=2, **taken)])
     told = await case_shown(shared, report_id)
     assert (told["id"], told["status"], told["finding"]) == (str(case_id), "closed", "confirmed")
     assert datetime.fromisoformat(told["acknowledged_at"]) == datetime.fromisoformat(told["closed_at"]) == now
@@ -178,7 +176,7 @@ async def test_a_report_that_was_split_off_is_in_the_later_case_whichever_is_hea
     told = [a_case(report_id, case_id=first), a_case(report_id, case_id=later, status=CaseStatus.ACKNOWLEDGED)]
     heard = [told[place] for place in order]
     for batch in [heard] if together else [[one] for one in heard]:
-        await handlers.note_cases(shared.pool, batch)
+        await hearing.hear(shared.pool, batch)
     assert (await case_shown(shared, report_id))["id"] == str(later)
 
 

@@ -35,7 +35,7 @@ from shared.events import (
     VerdictReached,
 )
 from shared.outbox import Outgoing, new_id
-from shared.postgres import Pool, RawConnection
+from shared.postgres import TRANSIENT, Pool, RawConnection
 from tests.parts import IDENTITY, NARRATIVE, TOKENS
 
 E = TypeVar("E", bound=Event)
@@ -237,6 +237,16 @@ def office(pool: Pool) -> Office:
 async def take(pool: Pool, *verdicts: VerdictReached) -> Taken:
     """Let notifier hear verdicts in one batch."""
     return await take_verdicts(pool, IDENTITY, Deadlines(), verdicts, now())
+
+
+async def patiently(pool: Pool, *verdicts: VerdictReached) -> tuple[Taken, list[Exception]]:
+    """Take a batch of verdicts as the consumer does: again, where it failed for a passing reason."""
+    failures: list[Exception] = []
+    while True:
+        try:
+            return await take(pool, *verdicts), failures
+        except TRANSIENT as error:
+            failures.append(error)
 
 
 async def count(pool: Pool, *dispositions: DispositionRecorded) -> list[Outgoing]:

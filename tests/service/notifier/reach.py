@@ -80,3 +80,8 @@ async def told(pool: Pool, case_id: UUID | str | None = None) -> list[tuple[str,
         UUID(str(case_id)) if case_id else None,
     )
     return sorted((row["owner"], row["delay"], row["state"]) for row in rows)
+
+
+async def states(pool: Pool, case_id: UUID | str | None = None) -> list[tuple[str, str]]:
+    """Who is told of a case (or of any), and the state; sorted. The courier, who may be at it, puts off what it has."""
+    return sorted((owner, state) for owner, _, state in await told(pool, case_id))

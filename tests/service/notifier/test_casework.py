@@ -40,7 +40,7 @@ async def test_taking_an_open_case_over_acknowledges_it_and_ends_its_clock(share
     assert case["timeline"][-1]["text"] == "接手本案，理由：值班民警外出"
     assert case["in_charge"] == "SZ-LH-CZ", "the unit stays at work on it"
     assert await clocks(shared_notifier, case_id) == ["order"]
-    assert await said_of(shared_notifier, case_id) == [CaseChanged.type] * 2
+    assert await said_of(shared_notifier, case_id) == [CaseChanged.type]
 
 
 async def test_a_second_officer_takes_an_acknowledged_case_over_once(shared_notifier: Door) -> None:

@@ -17,6 +17,7 @@ from shared.events import (
     Level,
     ReportsCounted,
     VerdictReached,
+    VerdictTaken,
 )
 from shared.postgres import Pool
 from tests.parts import Door
@@ -240,8 +241,19 @@ async def test_each_delivery_of_a_second_version_is_answered_by_the_case_that_na
         [event] = said(taken.rows, CaseChanged)
         assert first.report.report_id in event.report_ids
         assert said(taken.rows, ReportsCounted) == []
-        stored = await shared_notifier.rows("select 1 from outbox where id = $1", taken.rows[0].id)
-        assert stored, "the answer is promised, not only handed out"
+
+
+async def test_what_names_the_case_of_a_report_judged_again_is_kept_since_its_bank_asks_no_more(
+    shared_notifier: Door,
+) -> None:
+    first = quiet(an_account())
+    await take(shared_notifier.pool, first)
+    rows = (await take(shared_notifier.pool, judged_again(first), a_verdict(an_account()))).rows
+    kept = {event.report_ids for event in said([row for row in rows if row.kept], CaseChanged)}
+    assert kept == {(first.report.report_id,)}
+    assert not any(row.kept for row in rows if row.type == VerdictTaken.type), "rules asks again by itself"
+    stored = await shared_notifier.rows("select id from outbox where id = any($1::uuid[])", [row.id for row in rows])
+    assert [one["id"] for one in stored] == [row.id for row in rows if row.kept]
 
 
 async def test_each_delivery_of_a_second_version_below_alert_is_answered_as_counted(shared_notifier: Door) -> None:

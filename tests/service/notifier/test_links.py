@@ -102,7 +102,7 @@ async def test_pressing_the_button_takes_the_case_on_as_that_officer(notifier: D
         CUIZHU_OFFICER,
         "acknowledged",
     )
-    assert await said_of(notifier, case_id) == [CaseChanged.type, CaseChanged.type]
+    assert await said_of(notifier, case_id) == [CaseChanged.type]
     assert await notifier.rows("select actor, action, subject from audit") == [
         {"actor": f"officer:{CUIZHU_OFFICER}", "action": "acknowledged_by_link", "subject": UUID(case_id)}
     ]

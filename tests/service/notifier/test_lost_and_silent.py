@@ -15,7 +15,7 @@ from tests.parts import Door
 from tests.service.notifier.builders import a_verdict, an_account, until
 from tests.service.notifier.hooks import TIMEOUT, an_alert, delivering, settings, settled, target
 from tests.service.notifier.police import a_case, acknowledge, new_case, ordered
-from tests.service.notifier.reach import CUIZHU_OFFICER, LUOHU_APPROVER, reachable, told
+from tests.service.notifier.reach import CUIZHU_OFFICER, LUOHU_APPROVER, reachable, states
 from tests.service.notifier.test_approvals import MUCH
 from tests.service.notifier.test_channels import messages, sent
 from tests.service.notifier.test_contacts import alert_of
@@ -74,7 +74,7 @@ async def test_an_approver_is_told_though_the_same_order_takes_the_case_on(notif
     case_id = await a_case(notifier, a_verdict(an_account(), amount_fen=MUCH))
     await notifier.pool.execute("delete from delivery")
     assert (await ordered(notifier, case_id))["status"] == "proposed"
-    assert await told(notifier.pool, case_id) == [(LUOHU_APPROVER, 0, "pending")]
+    assert await states(notifier.pool, case_id) == [(LUOHU_APPROVER, "pending")]
 
 
 async def test_an_acknowledgement_silences_only_what_asks_for_one(notifier: Door) -> None:

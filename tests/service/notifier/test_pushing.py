@@ -7,7 +7,7 @@ from uuid import UUID
 
 from standardwebhooks.webhooks import Webhook
 
-from services.intake import handlers as banks_side
+from services.intake import hearing as banks_side
 from services.notifier.alerting import targets
 from services.notifier.alerting.channels.limits import Channel
 from services.notifier.alerting.target_store import Owner
@@ -150,7 +150,7 @@ async def test_an_order_on_an_account_further_on_goes_to_its_bank_which_answers_
     onward_id = await followed(notifier, case_id, second)
     order = await ordered(notifier, case_id, onward_id=onward_id)
     [row] = [row for row in await promised(notifier, case_id) if str(row["id"]) == order["id"]]
-    await banks_side.note_orders(intake.pool, [OrderChanged.model_validate_json(row["payload"])])
+    await banks_side.hear(intake.pool, [OrderChanged.model_validate_json(row["payload"])])
     path = f"/v1/orders/{order['id']}"
     assert (await intake.client.get(path, headers=bank("CCB"))).status_code == 404
     shown = (await intake.client.get(path, headers=bank("ABC"))).json()

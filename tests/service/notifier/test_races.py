@@ -8,13 +8,12 @@ import pytest
 from services.notifier.alerting import alert_store
 from services.notifier.cases.requests import Ordering
 from services.notifier.cases.store import OpenedMeanwhileError
-from services.notifier.cases.verdicts import Taken
 from services.notifier.orders import answering, order_store, ordering
 from services.notifier.people_store import Officer
 from shared.access import fingerprint
 from shared.errors import Refusal
-from shared.events import DispositionCounted, OrderKind, VerdictReached
-from shared.postgres import TRANSIENT, Pool, open_pool
+from shared.events import DispositionCounted, OrderKind
+from shared.postgres import Pool, open_pool
 from tests.parts import TOKENS, officer_token
 from tests.service.notifier.builders import (
     a_disposition,
@@ -25,6 +24,7 @@ from tests.service.notifier.builders import (
     count,
     now,
     office,
+    patiently,
     said,
     take,
     until,
@@ -37,16 +37,6 @@ async def other_pool(dsn: str) -> AsyncIterator[Pool]:
     opened = await open_pool(dsn, "notifier", most=6)
     yield opened
     await opened.close()
-
-
-async def patiently(pool: Pool, verdict: VerdictReached) -> tuple[Taken, list[Exception]]:
-    """Take a verdict as the consumer does: again, where it failed for a passing reason."""
-    failures: list[Exception] = []
-    while True:
-        try:
-            return await take(pool, verdict), failures
-        except TRANSIENT as error:
-            failures.append(error)
 
 
 async def test_two_replicas_that_open_a_case_on_one_account_share_it(dsn: str, pool: Pool, other_pool: Pool) -> None:
@@ -121,8 +111,8 @@ async def test_verdicts_and_dispositions_of_many_cases_at_once_all_go_through(po
     joining = [a_verdict(account=account, amount_fen=20) for account in reversed(accounts)]
     await take(pool, *opening)
     await asyncio.gather(
-        take(pool, *joining),
-        take(other_pool, *reversed(joining)),
+        patiently(pool, *joining),
+        patiently(other_pool, *reversed(joining)),
         count(pool, *map(a_disposition, opening)),
         count(other_pool, *map(a_disposition, reversed(opening))),
     )

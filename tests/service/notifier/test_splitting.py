@@ -65,14 +65,23 @@ async def test_the_reports_split_off_are_a_case_of_their_own(shared_notifier: Do
     assert await clocks(shared_notifier, new["id"]) == ["order"]
 
 
-async def test_both_cases_say_which_reports_they_have(shared_notifier: Door) -> None:
+async def test_both_cases_say_how_they_stand_and_the_new_one_at_each_change_which_reports_it_has(
+    shared_notifier: Door,
+) -> None:
     verdicts = two_reports()
     case_id = await a_case(shared_notifier, *verdicts)
     new = await done(shared_notifier, case_id, "split", report_ids=ids(verdicts[1]), reason="x")
-    for one, verdict, version in ((case_id, verdicts[0], 3), (new["id"], verdicts[1], 1)):
-        rows = await shared_notifier.rows("select payload from outbox where key = $1 order by id", one)
-        event = CaseChanged.model_validate_json(rows[-1]["payload"])
-        assert (event.version, event.report_ids) == (version, (verdict.report.report_id,))
+    assert await last_said(shared_notifier, case_id) == (3, ())
+    assert await last_said(shared_notifier, new["id"]) == (1, (verdicts[1].report.report_id,))
+    await done(shared_notifier, new["id"], "transfer", unit="SZ-FT", reason="x")
+    assert await last_said(shared_notifier, new["id"]) == (2, (verdicts[1].report.report_id,))
+
+
+async def last_said(door: Door, case_id: str) -> tuple[int, tuple[UUID, ...]]:
+    """Return the version and the reports that a case's last event in the outbox names."""
+    rows = await door.rows("select payload from outbox where key = $1 order by id", case_id)
+    event = CaseChanged.model_validate_json(rows[-1]["payload"])
+    return event.version, event.report_ids
 
 
 async def test_whose_reports_they_are_and_who_works_on_them_sees_the_new_case(shared_notifier: Door) -> None:

@@ -11,7 +11,7 @@ from tests.parts import Door
 from tests.service.notifier.builders import a_verdict, an_account, take
 from tests.service.notifier.clockwork import fire
 from tests.service.notifier.police import a_case, acknowledge, case_of, done, ordered
-from tests.service.notifier.reach import CUIZHU_OFFICER, LUOHU_APPROVER, reachable, told
+from tests.service.notifier.reach import CUIZHU_OFFICER, LUOHU_APPROVER, reachable, states, told
 
 DM = "ICBC-SZ-LH-002"
 
@@ -97,7 +97,7 @@ async def test_an_order_that_takes_a_case_on_leaves_the_call_for_its_approval_on
     await reachable(notifier.pool, LUOHU_APPROVER)
     case_id = await a_case(notifier, a_verdict(an_account(), amount_fen=100_000_001))
     assert (await ordered(notifier, case_id))["status"] == "proposed"
-    assert await told(notifier.pool, case_id) == sorted([(CUIZHU_OFFICER, 0, "moot"), (LUOHU_APPROVER, 0, "pending")])
+    assert await states(notifier.pool, case_id) == sorted([(CUIZHU_OFFICER, "moot"), (LUOHU_APPROVER, "pending")])
 
 
 async def left(door: Door, case_id: str) -> timedelta:

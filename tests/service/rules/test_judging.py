@@ -42,11 +42,10 @@ async def counts(pool: Pool) -> dict[str, int]:
 async def test_a_batch_is_judged_in_one_transaction(pool: Pool) -> None:
     await judge(pool, *(a_filed_report(note) for note in ("", HINT, SCAM)))
     written = await pool.fetch(
-        "select xmin::text from sighting union select xmin::text from verdict "
-        "union select xmin::text from branch_day union select xmin::text from outbox"
+        "select xmin::text from sighting union select xmin::text from verdict union select xmin::text from branch_day"
     )
     assert len(written) == 1
-    assert await counts(pool) == {"sighting": 3, "verdict": 3, "branch_day": 1, "outbox": 3}
+    assert await counts(pool) == {"sighting": 3, "verdict": 3, "branch_day": 1, "outbox": 0}
 
 
 async def test_each_report_of_a_batch_gets_its_own_verdict_kept_and_said(pool: Pool) -> None:
@@ -59,18 +58,26 @@ async def test_each_report_of_a_batch_gets_its_own_verdict_kept_and_said(pool: P
     assert [(row.id, row.key, row.traceparent) for row in said] == [
         (verdict.verdict_id, verdict.report.payee_token, TRACE) for verdict in verdicts
     ]
-    kept = {row["id"]: row["payload"] for row in await pool.fetch("select id, payload from outbox")}
+    kept = {row["id"]: row["event"] for row in await pool.fetch("select id, event from verdict")}
     assert kept == {row.id: row.payload for row in said}
+
+
+async def test_a_first_verdict_is_owed_to_nobody_and_a_second_one_until_it_is_taken(pool: Pool) -> None:
+    _, [first] = await deliver(pool, [a_filed_report(HINT, payee_token="hot", filed_at=ago(minutes=20))])
+    assert (first.kept, first.awaits_answer) == (False, False)
+    taken = await take(pool, [a_filed_report(SCAM, payee_token="hot")])
+    second = taken.again[0].row
+    assert [(row.id, row.kept, row.awaits_answer) for row in taken.rows if row.kept] == [(second.id, True, True)]
+    assert [row["id"] for row in await pool.fetch("select id from outbox")] == [second.id]
 
 
 async def test_second_delivery_is_answered_with_the_very_same_verdicts(pool: Pool) -> None:
     reports = [a_filed_report(SCAM), a_filed_report()]
     _, said = await deliver(pool, reports)
-    await pool.execute("delete from outbox")  # as the relay does once the broker has them
     fresh, again = await deliver(pool, reports)
     assert fresh == []
     assert sorted(again, key=lambda row: row.id) == sorted(said, key=lambda row: row.id)
-    assert await counts(pool) == {"sighting": 2, "verdict": 2, "branch_day": 1, "outbox": 2}
+    assert await counts(pool) == {"sighting": 2, "verdict": 2, "branch_day": 1, "outbox": 0}
 
 
 async def test_second_delivery_changes_no_counts(pool: Pool) -> None:
@@ -206,9 +213,9 @@ async def latest(pool: Pool, *reports: ReportFiled) -> list[Row]:
         return await store.latest_verdicts(connection, reports)
 
 
-async def rejudgeable(pool: Pool, payee: str) -> list[Row]:
+async def rejudgeable(pool: Pool, *payees: str) -> list[Row]:
     async with pool.acquire() as connection:
-        return await store.rejudgeable(connection, [payee], ago(hours=1))
+        return await store.rejudgeable(connection, payees, ago(hours=1))
 
 
 async def test_a_finding_gives_the_reports_of_the_last_hour_a_second_verdict(pool: Pool) -> None:
@@ -266,9 +273,17 @@ async def test_reports_that_may_be_judged_again_are_the_latest_below_alert_with_
 
 
 async def test_at_most_two_hundred_reports_are_judged_again_the_newest(pool: Pool) -> None:
-    reports = [a_filed_report(payee_token="hot", filed_at=ago(seconds=place + 1)) for place in range(210)]
+    payees = ("hot", "warm", "mild")
+    reports = [a_filed_report(payee_token=payees[place % 3], filed_at=ago(seconds=place + 1)) for place in range(210)]
     await see(pool, *reports)
-    assert [row["report_id"] for row in await rejudgeable(pool, "hot")] == [one.report_id for one in reports[:200]]
+    assert [row["report_id"] for row in await rejudgeable(pool, *payees)] == [one.report_id for one in reports[:200]]
+
+
+async def test_of_one_payee_the_latest_hundred_are_looked_at_whatever_they_were_judged(pool: Pool) -> None:
+    reports = [a_filed_report(payee_token="hot", filed_at=ago(seconds=place + 1)) for place in range(110)]
+    await see(pool, *reports[:30], level=Level.ALERT)
+    await see(pool, *reports[30:])
+    assert [row["report_id"] for row in await rejudgeable(pool, "hot")] == [one.report_id for one in reports[30:100]]
 
 
 async def test_a_second_verdict_that_is_repeated_is_still_owed_an_answer(pool: Pool) -> None:

@@ -87,11 +87,13 @@ async def test_two_replicas_that_count_the_same_branches_in_opposite_orders_do_n
     assert [tuple(row) for row in counted] == [(branch, 3, 3) for branch in branches]
 
 
-async def test_two_replicas_that_repeat_the_same_verdicts_in_opposite_orders_do_not_block_each_other(
+async def test_two_replicas_that_repeat_the_same_second_verdicts_in_opposite_orders_do_not_block_each_other(
     pool: Pool, other_pool: Pool
 ) -> None:
-    reports = [a_filed_report() for _ in range(5)]
-    verdicts = await judge(pool, *reports)
+    reports = [a_filed_report(filed_at=NOW - timedelta(minutes=1)) for _ in range(5)]
+    await judge(pool, *reports)
+    taken = await apply(pool, *(an_outcome(report.payee_token) for report in reports))
+    verdicts = sorted((judged.event for judged in taken.again), key=lambda verdict: verdict.verdict_id)
     await pool.execute("delete from outbox")
     middle = """
         insert into outbox (id, topic, key, type, payload, traceparent, awaits_answer, due_at)

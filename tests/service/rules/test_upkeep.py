@@ -8,7 +8,18 @@ import pytest
 from services.rules import branch_store, store, upkeep
 from services.rules.upkeep import keep_up, wanted
 from shared.postgres import Pool
-from tests.service.rules.builders import INSTANT, NOW, a_filed_report, a_verdict, ago, see, until_waiting
+from shared.tally import first_id
+from tests.service.rules.builders import (
+    INSTANT,
+    NOW,
+    a_disposition,
+    a_filed_report,
+    a_verdict,
+    ago,
+    dispose,
+    see,
+    until_waiting,
+)
 
 FAR_ON = datetime(2031, 7, 30, 5, tzinfo=UTC)
 """A Wednesday long after all partitions that the migration made."""
@@ -103,6 +114,19 @@ async def test_verdicts_are_kept_for_ever_unless_one_says_for_how_long(pool: Poo
     assert "verdict_203107" in done.dropped
     assert done.deleted == 1
     assert await rows_in(pool, "verdict") == 0
+
+
+async def test_what_became_of_a_report_is_kept_as_long_as_its_verdict_and_a_month_more(pool: Pool) -> None:
+    report = a_filed_report(report_id=first_id(FAR_ON), filed_at=FAR_ON)
+    await see(pool, report)
+    await dispose(pool, a_disposition(report))
+    kept = timedelta(days=100)
+    ends = FAR_ON + kept + timedelta(days=31)
+    await keep_up(pool, ends)
+    await keep_up(pool, ends, kept)
+    assert (await rows_in(pool, "verdict"), await rows_in(pool, "aftermath")) == (0, 1)
+    await keep_up(pool, ends + timedelta(milliseconds=1), kept)
+    assert await rows_in(pool, "aftermath") == 0
 
 
 async def test_a_partition_goes_only_when_all_of_it_is_past_its_time(pool: Pool) -> None:

@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from shared.dead_letters import Poison, park
 from shared.outbox import (
     LONGEST_REPEAT_SECONDS,
     REPEAT_AFTER_SECONDS,
     Outgoing,
-    Relay,
     answered,
     keep,
     new_id,
@@ -21,6 +18,7 @@ from shared.outbox import (
     unanswered,
 )
 from shared.postgres import Pool, UnsafeDatabaseError, open_pool
+from shared.relay import Relay
 
 
 class Broker:
@@ -241,29 +239,6 @@ async def test_two_relays_do_not_sweep_the_same_rows_at_once(pool: Pool) -> None
     async with relaying(pool, one), relaying(pool, other):
         await gone(pool)
     assert sorted(one.got + other.got) == sorted(row.id for row in rows)
-
-
-async def test_an_unreadable_record_is_parked_once_however_often_it_is_read(pool: Pool) -> None:
-    record = Poison("lanjie.reports.v1", 3, 17, b"digest", "key", b"{", "not JSON")
-    [letter] = await park(pool, [record])
-    assert (letter.topic, letter.payload) == ("lanjie.reports.v1.dlq", b"{")
-    assert letter.reason == "lanjie.reports.v1/3/17: not JSON"
-    assert await park(pool, [record]) == []
-    assert await left(pool) == [letter.id]
-    assert await pool.fetchval("select count(*) from dead_letter") == 1
-
-
-async def test_a_parked_record_that_comes_again_at_another_offset_is_the_same_dead_letter(pool: Pool) -> None:
-    first = Poison("lanjie.reports.v1", 3, 17, b"digest", "key", b"{", "not JSON")
-    assert len(await park(pool, [first])) == 1
-    assert await park(pool, [replace(first, offset=99)]) == []
-
-
-async def test_another_record_at_a_reused_offset_is_parked_too(pool: Pool) -> None:
-    first = Poison("lanjie.reports.v1", 3, 17, b"digest", "key", b"{", "not JSON")
-    second = Poison("lanjie.reports.v1", 3, 17, b"another", "key", b"[", "not JSON")
-    assert len(await park(pool, [first])) == 1
-    assert len(await park(pool, [second])) == 1
 
 
 async def test_a_database_that_may_forget_commits_is_refused(database: Callable[[str], Awaitable[str]]) -> None:

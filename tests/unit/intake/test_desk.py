@@ -46,9 +46,9 @@ async def test_posts_that_arrive_while_others_are_written_share_the_next_transac
     desk = FilingDesk(database.file)
     desk.open()
     filings = [a_filing() for _ in range(40)]
-    posts = [asyncio.create_task(desk.file(filings[0]))]
+    posts = [desk.hand_in(filings[0])]
     await database.began.wait()
-    posts += [asyncio.create_task(desk.file(one)) for one in filings[1:]]
+    posts += [desk.hand_in(one) for one in filings[1:]]
     await asyncio.sleep(0)
     database.may.set()
     assert await asyncio.gather(*posts) == [Filed(one.event.report_id, fresh=True) for one in filings]
@@ -64,7 +64,7 @@ async def test_no_transaction_grows_without_bound() -> None:
     desk = FilingDesk(database.file)
     filing = a_filing()
     keys = [Filing(a_key(), filing.bank_reference, b"", filing.event, "") for _ in range(MOST_TOGETHER * 2 + 1)]
-    posts = [asyncio.create_task(desk.file(one)) for one in keys]
+    posts = [desk.hand_in(one) for one in keys]
     await asyncio.sleep(0)
     desk.open()
     await asyncio.gather(*posts)
@@ -79,10 +79,10 @@ async def test_a_failed_transaction_fails_each_of_its_posts_and_the_next_one_is_
     desk = FilingDesk(database.file)
     desk.open()
     filings = [a_filing() for _ in range(3)]
-    ended = await asyncio.gather(*(desk.file(one) for one in filings), return_exceptions=True)
+    ended = await asyncio.gather(*(desk.hand_in(one) for one in filings), return_exceptions=True)
     assert [type(end) for end in ended] == [ConnectionResetError] * 3
     database.fails_with = None
-    assert await desk.file(filings[0]) == Filed(filings[0].event.report_id, fresh=True)
+    assert await desk.hand_in(filings[0]) == Filed(filings[0].event.report_id, fresh=True)
     await desk.close()
 
 
@@ -90,14 +90,14 @@ async def test_a_key_in_hand_is_refused_until_its_post_is_through() -> None:
     database = Database()
     desk = FilingDesk(database.file)
     desk.open()
-    first = asyncio.create_task(desk.file(a_filing("k")))
+    first = desk.hand_in(a_filing("k"))
     await asyncio.sleep(0)
     with pytest.raises(Refusal) as caught:
-        await desk.file(a_filing("k"))
+        await desk.hand_in(a_filing("k"))
     assert caught.value.status == HTTPStatus.CONFLICT
     database.may.set()
     await first
-    await desk.file(a_filing("k"))
+    await desk.hand_in(a_filing("k"))
     await desk.close()
 
 
@@ -105,10 +105,10 @@ async def test_a_desk_with_too_many_waiting_says_when_to_come_again() -> None:
     desk = FilingDesk(Database().file)
     filing = a_filing()
     keys = [Filing(str(number), filing.bank_reference, b"", filing.event, "") for number in range(MOST_WAITING)]
-    posts = [asyncio.create_task(desk.file(one)) for one in keys]
+    posts = [desk.hand_in(one) for one in keys]
     await asyncio.sleep(0)
     with pytest.raises(Refusal) as caught:
-        await desk.file(a_filing())
+        await desk.hand_in(a_filing())
     assert (caught.value.status, caught.value.headers) == (HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
     for post in posts:
         post.cancel()
@@ -119,7 +119,7 @@ async def test_a_desk_that_closes_files_what_it_was_handed_first() -> None:
     database = Database()
     desk = FilingDesk(database.file)
     desk.open()
-    posts = [asyncio.create_task(desk.file(a_filing())) for _ in range(5)]
+    posts = [desk.hand_in(a_filing()) for _ in range(5)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(desk.close())
     await asyncio.sleep(0)
@@ -133,12 +133,12 @@ async def test_a_post_that_is_cancelled_is_filed_all_the_same() -> None:
     database = Database()
     desk = FilingDesk(database.file)
     desk.open()
-    post = asyncio.create_task(desk.file(a_filing("k")))
+    post = desk.hand_in(a_filing("k"))
     await database.began.wait()
     post.cancel()
     await asyncio.gather(post, return_exceptions=True)
     with pytest.raises(Refusal):
-        await desk.file(a_filing("k"))
+        await desk.hand_in(a_filing("k"))
     database.may.set()
     await desk.close()
     assert database.together == [1]

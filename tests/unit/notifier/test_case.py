@@ -8,7 +8,7 @@ import pytest
 
 from services.notifier.cases import case
 from services.notifier.cases.case import Alerting, Placement
-from services.notifier.clock.clock import Deadlines
+from services.notifier.clock.clock import Deadlines, Urgency
 from shared.errors import Refusal
 from shared.events import CaseStatus, Finding
 from tests.parts import TOKENS
@@ -49,6 +49,17 @@ def test_an_alert_on_an_account_with_a_case_joins_it_and_keeps_its_owner() -> No
         (stored.id, False, "SZ-LH-DM")
     ]
     assert [entry.kind for entry in placement.entries] == ["joined"]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "sooner"), [(Urgency.NORMAL, True), (Urgency.URGENT, False)], ids=["not urgent", "urgent already"]
+)
+def test_only_a_case_that_a_customer_at_the_counter_makes_urgent_has_less_time(urgency: Urgency, sooner: bool) -> None:  # noqa: FBT001 - a table
+    by = NOON + timedelta(minutes=5)
+    stored = a_case(payee_token=TOKENS.of("account", "1"), urgency=urgency, acknowledge_by=by)
+    placement = place(alerting(), alerting(), stored=(stored,))
+    [joined] = placement.joined.values()
+    assert (joined.acknowledge_by < by, list(placement.hastened)) == (sooner, [joined] if sooner else [])
 
 
 def test_alerts_of_one_batch_are_placed_in_order_each_account_apart() -> None:
