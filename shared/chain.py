@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from shared.probing import Tuning
 from shared.records import Received
 from shared.relay import Relay
 from shared.settings import Settings
+from shared.upkeep import every_hour, forget_letters
 from shared.watchdog import brokers_are_well, exit_for_supervisor, refuse_to_start, watch_pool, watch_producer
 
 log = structlog.get_logger()
@@ -90,7 +92,12 @@ async def joined(
         tuning=Tuning(express or {}, settings.watchdog_seconds),
     )
     relay.start()
-    tasks = [asyncio.create_task(task) for task in (_join(settings, consumer), *_watchdogs(settings, pool, publisher))]
+
+    async def keep_up(now: datetime) -> None:
+        await forget_letters(pool, now - timedelta(days=settings.letters_kept_days))
+
+    work = (_join(settings, consumer), *_watchdogs(settings, pool, publisher), every_hour(keep_up))
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield Chain(pool, relay, consumer, publisher)
     finally:

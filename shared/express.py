@@ -7,7 +7,7 @@ forgotten comes twice, which every handler takes.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -31,7 +31,7 @@ LONG_LAG: Final = 500
 LATE_SECONDS: Final = 3.0
 """A lag of that many records whose first is so old is a backlog; a shorter or younger one is a busy moment."""
 SHORT_LAG: Final = 100
-MAIN_MOST_BESIDE: Final = 200
+MAIN_MOST_BESIDE: Final = 100
 """Both readers share one event loop: beside the express lane, the main reader takes no more records at a time."""
 FRESH_SECONDS: Final = 14.0
 """What is published so soon after somebody began to wait is fresh. Later ones are of the backlog, or repetitions: an
@@ -39,7 +39,7 @@ unanswered report is published again after 15 s."""
 GIVEN_UP_SECONDS: Final = 30.0
 """So long somebody at a counter is taken to wait. Older ones are left in the line, so that the newest are in time."""
 MOST_READ: Final = 500
-MOST_AT_ONCE: Final = 100
+MOST_AT_ONCE: Final = 50
 MOST_WAITING: Final = 5000
 MOST_REMEMBERED: Final = 200_000
 OPEN_SECONDS: Final = 10.0
@@ -65,7 +65,7 @@ class ExpressLane:
         self._waiting = waiting
         self._handle = handle
         self._progress = progress
-        self._handled: set[tuple[str, int, int]] = set()
+        self._handled: set[tuple[str, int, int, int]] = set()
         self._fresh: list[tuple[datetime, Received]] = []
         """What waits in the lane, the newest last, with since when somebody has been waiting for it."""
         self._news = asyncio.Event()
@@ -79,11 +79,11 @@ class ExpressLane:
         mine = {place: lag for place, lag in lags.items() if place.topic in self._waiting}
         lag = sum(mine.values())
         if self._broker is not None:
-            if lag < SHORT_LAG or self._places != mine.keys():
+            if lag < SHORT_LAG or self._places != mine.keys() or self._progress.halted:
                 await self.close()
-        elif lag > LONG_LAG and late_seconds > LATE_SECONDS:
-            await self._open(frozenset(mine))
-        elif not lag:
+        elif lag > LONG_LAG and late_seconds > LATE_SECONDS and not self._progress.halted:
+            await self._open(mine)
+        elif lag < SHORT_LAG:
             self.forget()
 
     def is_open(self) -> bool:
@@ -114,19 +114,19 @@ class ExpressLane:
             return records
         left = []
         for record in records:
-            key = (record.topic, record.partition, record.offset)
+            key = _identity(record)
             if key in self._handled:
                 self._handled.discard(key)
             else:
                 left.append(record)
         return left
 
-    async def _open(self, places: frozenset[Place]) -> None:
+    async def _open(self, lags: Mapping[Place, int]) -> None:
         broker = KafkaBroker(
             self._bootstrap.split(","), consumer_only=True, logger=None, graceful_timeout=FINISH_SECONDS
         )
         subscription = broker.subscriber(
-            partitions=[TopicPartition(place.topic, place.partition) for place in sorted(places)],
+            partitions=[TopicPartition(place.topic, place.partition) for place in sorted(lags)],
             batch=True,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="latest",
@@ -141,12 +141,12 @@ class ExpressLane:
                 await broker.start()
                 consumer = cast("AIOKafkaConsumer", subscription.consumer)
                 tame(consumer)
-                await _go_back(consumer, places)
+                await _go_back(consumer, lags)
         except (KafkaError, IllegalStateError, OSError, TimeoutError) as error:
             log.warning("express_lane_not_opened", group=self._group, error=type(error).__name__)
             await _quietly_stop(broker)
         else:
-            self._broker, self._places = broker, places
+            self._broker, self._places = broker, frozenset(lags)
             self._worker = asyncio.create_task(self._work())
             log.info("express_lane_opened", group=self._group)
 
@@ -173,26 +173,42 @@ class ExpressLane:
                 await self._take_ahead([received for _, received in newest])
 
     async def _take_ahead(self, batch: Sequence[Received]) -> None:
+        if self._progress.halted:
+            return
         try:
             await self._patience.until_done(lambda: self._handle(batch))
         except Exception as error:  # noqa: BLE001 - the main reader comes by, and knows what to do about it
+            if len(batch) > 1:
+                for one in batch:
+                    await self._take_ahead([one])
+                return
             log.warning("express_left_to_main", group=self._group, error=type(error).__name__)
             return
         self._progress.ahead += len(batch)
         if len(self._handled) < MOST_REMEMBERED:
-            self._handled.update((one.record.topic, one.record.partition, one.record.offset) for one in batch)
+            self._handled.update(_identity(one.record) for one in batch)
+
+
+def _identity(record: Record) -> tuple[str, int, int, int]:
+    """Tell a record from all others; on a topic that was made anew, from the one that had its offset before."""
+    return record.topic, record.partition, record.offset, cast("Any", record).timestamp
 
 
 def _is_fresh(since: datetime, published: float, now: datetime) -> bool:
     return published - since.timestamp() < FRESH_SECONDS and (now - since).total_seconds() < GIVEN_UP_SECONDS
 
 
-async def _go_back(consumer: AIOKafkaConsumer, places: Iterable[Place]) -> None:
-    """Begin with what may be fresh; where nothing is, the reader is at the end."""
-    moment = int((time.time() - FRESH_SECONDS) * 1000)
-    for place, found in (await consumer.offsets_for_times(dict.fromkeys(places, moment))).items():
+async def _go_back(consumer: AIOKafkaConsumer, lags: Mapping[Place, int]) -> None:
+    """Begin with what may be fresh and is not handled; where nothing is, the reader is at the end.
+
+    Of a flood only the end is read: what lies further back would not find room to wait, and the newest come last.
+    """
+    moment, room = int((time.time() - FRESH_SECONDS) * 1000), MOST_WAITING // len(lags)
+    ends = await consumer.end_offsets(list(lags))
+    for place, found in (await consumer.offsets_for_times(dict.fromkeys(lags, moment))).items():
         if found is not None:
-            consumer.seek(place, found.offset)
+            back = min(lags[place] + SHORT_LAG, room)  # some may have come since the lag was asked for
+            consumer.seek(place, max(found.offset, ends[place] - back))
 
 
 async def _quietly_stop(broker: KafkaBroker) -> None:

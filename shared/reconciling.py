@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 
 import structlog
@@ -28,8 +29,8 @@ from shared.tasks import forever
 
 log = structlog.get_logger()
 
-TURNS: Final = 12
-"""Of the hours before the last one, each round looks at every so-many-th."""
+HOURS_A_ROUND: Final = 4
+"""So many of the hours before the last one are looked at in a round: a tally must fit into a record."""
 
 SLOW_HOURS: Final = 35 * 24
 SLOW_TURNS: Final = 120
@@ -159,10 +160,14 @@ class Reconciler:
         tallies: list[Tally] = []
         async with self._pool.acquire() as connection:
             for one in self._share.said:
-                hours = SLOW_HOURS if one.slow else self._settings.reconcile_hours
-                these = stretches(before, self._rounds, hours, SLOW_TURNS if one.slow else TURNS)
+                hours, turns = (SLOW_HOURS, SLOW_TURNS) if one.slow else self._hours_and_turns()
+                these = stretches(before, self._rounds, hours, turns)
                 tallies += [await _tallied(connection, one, stretch, before) for stretch in these]
         return outgoing(TallyTaken(service=self._share.service, before=before, tallies=tuple(tallies)), new_id())
+
+    def _hours_and_turns(self) -> tuple[int, int]:
+        hours = self._settings.reconcile_hours
+        return hours, ceil(hours / HOURS_A_ROUND)
 
     async def _listen(self) -> None:
         await self._ear.news.wait()
@@ -190,14 +195,14 @@ class Reconciler:
             for those in theirs:
                 stretch = Stretch(those.begins, those.ends, timedelta(seconds=those.width_seconds))
                 found += gaps.compare(those, await one.count(connection, stretch.windows(), before))
-            now = _at_once([gap for gap in found if not gap.given_up], self._settings.reconcile_most)
-            rows = await one.mend(connection, now) if one.mend and now else []
+            hopeful = [gap for gap in found if not gap.given_up]
+            tried, rows = await _repeated(connection, one.mend, hopeful, self._settings.reconcile_most)
         between = self._name(one.speaker)
         self._repeated.labels(between, one.what.value).inc(len(rows))
-        if given_up := gaps.tried(now):
+        if given_up := gaps.tried(tried):
             log.error("gaps_stay", between=between, of=one.what.value, **_told(given_up))
         if rows:
-            log.warning("repeated", between=between, of=one.what.value, events=len(rows), **_told(now))
+            log.warning("repeated", between=between, of=one.what.value, events=len(rows), **_told(tried))
         return rows
 
     def _name(self, speaker: str) -> str:
@@ -269,16 +274,25 @@ async def _tallied(connection: Connection, one: Said, stretch: Stretch, before: 
     return tally(one.what, stretch, await one.count(connection, stretch.windows(), before))
 
 
-def _at_once(gaps: Sequence[Gap], most: int) -> list[Gap]:
-    """Return the oldest gaps whose windows hold no more than so many things; at least one, however much it holds."""
-    chosen: list[Gap] = []
-    held = 0
+async def _repeated(
+    connection: Connection, mend: Mending | None, gaps: Sequence[Gap], most: int
+) -> tuple[list[Gap], list[Outgoing]]:
+    """Repeat the oldest gaps until that is so many events; return which were tried, and the events.
+
+    What is in the outbox already merely waits, as in a backlog: a window with nothing else was not tried, and it does
+    not keep others from being so.
+    """
+    tried: list[Gap] = []
+    rows: list[Outgoing] = []
     for gap in sorted(gaps, key=lambda one: one.begins):
-        held += gap.mine.number
-        if chosen and held > most:
+        if len(rows) >= most:
             break
-        chosen.append(gap)
-    return chosen
+        can_be_said = mend is not None and gap.mine.number > 0
+        again = await mend(connection, [gap]) if mend and can_be_said else []
+        if again or not can_be_said:
+            tried.append(gap)
+            rows += again
+    return tried, rows
 
 
 def _told(gaps: Sequence[Gap]) -> dict[str, object]:

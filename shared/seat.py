@@ -60,7 +60,9 @@ class Seat(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no t
     def begin(self, records: Sequence[Record]) -> int:
         """Note that records are in hand, though aiokafka's position is past them. Return this seat's number."""
         for record in records:
-            self._done.setdefault((record.topic, record.partition), record.offset)
+            place = record.topic, record.partition
+            # an offset goes back where a topic was deleted and made anew
+            self._done[place] = min(self._done.get(place, record.offset), record.offset)
         return self.number
 
     def finish(self, records: Sequence[Record], number: int) -> None:
@@ -71,8 +73,15 @@ class Seat(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no t
 
     async def commit(self) -> None:
         """Commit how far we have come, where that is news to the broker."""
-        due = {place: done for place, done in self._done.items() if self._committed.get(place) != done}
-        if not due or self._consumer is None:
+        if self._consumer is None:
+            return
+        held = self._consumer.assignment()
+        due = {
+            place: done
+            for place, done in self._done.items()
+            if self._committed.get(place) != done and TopicPartition(*place) in held
+        }
+        if not due:
             return
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
@@ -90,12 +99,13 @@ class Seat(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no t
             await self.commit()
 
     async def lags(self) -> Mapping[TopicPartition, int]:
-        """Return how many records of each partition we hold are not handled yet."""
+        """Return how many records of each partition we hold are not handled yet.
+
+        On a topic that was made anew, where we seem to be past its end, that is all of them.
+        """
         consumer = self._consumer
         assert consumer, "there is a consumer while it is watched"
         held = consumer.assignment()
         ends = await consumer.end_offsets(list(held)) if held else {}
-        return {
-            place: max(0, end - (self._done[place] if place in self._done else await consumer.position(place)))
-            for place, end in ends.items()
-        }
+        done = {place: self._done[place] if place in self._done else await consumer.position(place) for place in ends}
+        return {place: end - done[place] if done[place] <= end else end for place, end in ends.items()}

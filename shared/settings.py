@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     reconcile_after_seconds: float = Field(default=120, gt=0)
     reconcile_hours: int = Field(default=48, ge=1)
     reconcile_most: int = Field(default=5000, ge=1)
+    letters_kept_days: int = Field(default=365, ge=31)
 
     def instance(self, service: str) -> str:
         """Return the name of this replica among its like: INSTANCE_ID, or host and port, which no two share."""

@@ -32,6 +32,11 @@ class Count:
     fen: int = 0
     rests: bool = True
 
+    @property
+    def content(self) -> tuple[int, int, int]:
+        """What makes it equal to another; its place does not, since the next stretch begins later."""
+        return self.number, self.digest, self.fen
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -112,6 +117,10 @@ class Gap:
         """How many things differ, at least."""
         return max(1, abs(self.mine.number - self.theirs.number))
 
+    def is_between(self, mine: Count, theirs: Count) -> bool:
+        """Whether nothing has changed in the window."""
+        return (self.mine.content, self.theirs.content) == (mine.content, theirs.content)
+
     @property
     def given_up(self) -> bool:
         """Whether repeating has not helped."""
@@ -132,12 +141,11 @@ class Gaps:
         found = []
         for place, said in _counts(theirs, len(windows.places)).items():
             own, key = ours.get(place, Count(place, 0, 0)), (theirs.what, stretch.begin_of(place))
-            if (own.number, own.digest, own.fen) == (said.number, said.digest, said.fen):
+            if own.content == said.content:
                 self.open.pop(key, None)
             elif own.rests:
                 before = self.open.get(key)
-                same = before is not None and (before.mine, before.theirs) == (own, said)
-                tries = before.tries if before is not None and same else 0
+                tries = before.tries if before is not None and before.is_between(own, said) else 0
                 gap = Gap(theirs.what, key[1], windows.firsts[place], windows.lasts[place], own, said, tries)
                 self.open[key] = gap
                 found.append(gap)

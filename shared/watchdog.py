@@ -53,8 +53,8 @@ async def watch_pool(pool: Pool, dsn: str, seconds: float, give_up: GiveUp) -> N
             async with asyncio.timeout(seconds):
                 await pool.fetchval("select 1")
             worked = loop.time()
-        except TRANSIENT:
-            pass
+        except (*TRANSIENT, asyncpg.PostgresError):
+            pass  # whatever it is: a watchdog that ends is never heard again
         if loop.time() - worked >= seconds and await _database_is_well(dsn):
             give_up("pool", loop.time() - worked)
         await asyncio.sleep(seconds / LOOKS)

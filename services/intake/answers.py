@@ -51,7 +51,7 @@ class Judgement(BaseModel):
 
 
 class ReportStatus(Judgement):
-    """A report as its bank sees it."""
+    """A report as its bank sees it. Once its details are no longer kept, findings and advice are left out."""
 
     id: UUID
     bank_reference: str
@@ -59,6 +59,7 @@ class ReportStatus(Judgement):
     filed_at: datetime
     case: CaseState | None = None
     disposition: DispositionState | None = None
+    details: Literal["kept", "no longer kept"] = "kept"
 
 
 def status_of(row: Row) -> ReportStatus:
@@ -84,5 +85,6 @@ def status_of(row: Row) -> ReportStatus:
         filed_at=row["filed_at"],
         case=case,
         disposition=disposition,
+        details="no longer kept" if row["emptied"] else "kept",
         **dict(judgement),
     )

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Final
 
 from fastapi import FastAPI
 from pydantic import Field
 from starlette.routing import Route
 
-from services.intake import consumers, handlers, order_routes, reconciling, routes, store
+from services.intake import consumers, handlers, order_routes, reconciling, routes, store, upkeep
 from services.intake.access import Allowance
 from services.intake.backlog import Backlog
 from services.intake.batch import BatchLine
@@ -32,6 +33,7 @@ from shared.protocol import Edge
 from shared.reconciling import Ear, reconciled
 from shared.settings import IdentitySettings
 from shared.tasks import forever
+from shared.upkeep import every_hour
 
 REFERENCE_EVERY_SECONDS: Final = 5.0
 
@@ -40,6 +42,7 @@ class Settings(IdentitySettings):
     """The key of the tokens; how often one bank may post (reports a second, and at once); how slow a request may be.
 
     With `most_unanswered` reports and answers of banks waiting for the rest of the chain, no more reports are taken.
+    What reports say is kept for ever, or for `reports_kept_days`.
     """
 
     rate_per_second: float = Field(default=5000, gt=0)
@@ -47,6 +50,7 @@ class Settings(IdentitySettings):
     most_unanswered: int = Field(default=1_000_000, ge=1)
     head_seconds: float = Field(default=10, gt=0)
     body_seconds: float = Field(default=10, gt=0)
+    reports_kept_days: int | None = Field(default=None, ge=31)
 
     def edge(self, metrics: Metrics) -> Edge:
         """Return the bounds of a request, with the count of those that are refused."""
@@ -84,8 +88,11 @@ def build(settings: Settings | None = None) -> FastAPI:
             stack.push_async_callback(door.desk.close)
             door.board.open()
             stack.push_async_callback(door.board.close)
-            for work in (_keep_reference_fresh(chain.pool, door), forever(door.backlog.look)):
-                stack.callback(asyncio.create_task(work).cancel)
+            work = [_keep_reference_fresh(chain.pool, door), forever(door.backlog.look)]
+            if settings.reports_kept_days:
+                work.append(_keep_up(chain.pool, timedelta(days=settings.reports_kept_days)))
+            for one in work:
+                stack.callback(asyncio.create_task(one).cancel)
             await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.registry))
             app.state.door = door
             chains.append(chain)
@@ -140,6 +147,13 @@ async def _open_door(settings: Settings, chain: Chain, board: VerdictBoard, metr
         reference=await store.reference(chain.pool),
         metrics=metrics,
     )
+
+
+async def _keep_up(pool: Pool, kept: timedelta) -> None:
+    async def keep_up(now: datetime) -> int:
+        return await upkeep.keep_up(pool, now - kept)
+
+    await every_hour(keep_up)
 
 
 async def _keep_reference_fresh(pool: Pool, door: Door) -> None:

@@ -1,10 +1,14 @@
 """intake's SQL for orders and the banks' feedback: one query a function, sets in, sets out."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from shared.events import FeedbackContradicted, FeedbackReceived, OrderChanged
+from shared.events import FeedbackContradicted, FeedbackReceived, OrderChanged, OrderStatus
 from shared.postgres import Connection, Row
+
+FIRST: Final = UUID(int=0)
+"""The id before all others."""
 
 
 async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged]) -> None:
@@ -30,16 +34,19 @@ async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged]) 
 
 
 async def orders_of(connection: Connection, bank: str, status: str | None, after: UUID | None, most: int) -> list[Row]:
-    """Return a page of a bank's orders, oldest first."""
+    """Return a page of a bank's orders, oldest first: the first few of each status, and of these the first few."""
     return await connection.fetch(
         """
-        select event from bank_order
-        where bank = $1 and ($2::text is null or status = $2) and ($3::uuid is null or id > $3)
-        order by id limit $4
+        select o.event
+        from unnest($2::text[]) as s (status)
+        cross join lateral (
+            select id, event from bank_order where bank = $1 and status = s.status and id > $3 order by id limit $4
+        ) o
+        order by o.id limit $4
         """,
         bank,
-        status,
-        after,
+        [status] if status else list(OrderStatus),
+        after or FIRST,
         most,
     )
 

@@ -98,7 +98,8 @@ async def report_status(pool: Pool, bank: str, report_id: UUID) -> Row | None:
     """Return one report of this bank with its verdict, case and disposition."""
     return await pool.fetchrow(
         """
-        select r.id, r.bank_reference, r.filed_at, v.body || jsonb_build_object('version', v.version) as verdict,
+        select r.id, r.bank_reference, r.filed_at, r.event is null as emptied,
+               v.body || jsonb_build_object('version', v.version) as verdict,
                c.case_id, c.status as case_status, c.opened_at, c.acknowledged_at, c.closed_at, c.finding, d.outcome,
                d.amount_fen as disposition_amount_fen
         from report r
@@ -162,11 +163,11 @@ async def end_answered(connection: Connection, report_ids: Sequence[UUID]) -> se
 
 
 async def judged_below_alert(connection: Connection, report_ids: Sequence[UUID]) -> list[Row]:
-    """Return the events of those of the reports whose verdict is below alert level."""
+    """Return the events of those of the reports whose verdict is below alert level, where they are still kept."""
     return await connection.fetch(
         """
         select r.event, r.traceparent from report r join verdict v on v.report_id = r.id
-        where r.id = any($1::uuid[]) and v.level <> 'alert' order by r.id
+        where r.id = any($1::uuid[]) and v.level <> 'alert' and r.event is not null order by r.id
         """,
         list(report_ids),
     )

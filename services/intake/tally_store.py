@@ -150,13 +150,13 @@ async def unanswered(connection: Connection, windows: Windows, _before: datetime
 
 
 async def reports_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row]:
-    """Return the events of the windows' reports that are not in the outbox."""
+    """Return the events of the windows' reports that are not in the outbox, where they are still kept."""
     return await connection.fetch(
         """
         select r.event, r.traceparent
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
         join report r on r.id >= w.first and r.id < w.last
-        where not exists (select from outbox o where o.id = r.id) order by r.id
+        where r.event is not null and not exists (select from outbox o where o.id = r.id) order by r.id
         """,
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],
@@ -170,7 +170,7 @@ async def unanswered_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row
         select r.event, r.traceparent
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
         join report r on r.id >= w.first and r.id < w.last
-        where not exists (select from outbox o where o.id = r.id) and {UNANSWERED} order by r.id
+        where r.event is not null and not exists (select from outbox o where o.id = r.id) and {UNANSWERED} order by r.id
         """,  # noqa: S608 - a constant condition
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],

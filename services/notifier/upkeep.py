@@ -6,40 +6,24 @@ Any replica may do it, at any time and together with others: each page is a tran
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
-from shared.postgres import TRANSIENT, Pool
-from shared.tasks import forever
-
-log = structlog.get_logger()
+from shared.postgres import Pool
+from shared.upkeep import every_hour
 
 PAGE: Final = 10_000
-EVERY_SECONDS: Final = 3600.0
-AGAIN_SECONDS: Final = 300.0
 
 
 @asynccontextmanager
 async def kept_up(pool: Pool, kept: timedelta) -> AsyncIterator[None]:
     """Forget every hour what was over `kept` ago, for as long as the context lasts."""
-    task = asyncio.create_task(forever(lambda: _step(pool, kept)))
+    task = asyncio.create_task(every_hour(lambda now: keep_up(pool, now - kept)))
     try:
         yield
     finally:
         task.cancel()  # a page that was half done is undone
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _step(pool: Pool, kept: timedelta) -> None:
-    try:
-        await keep_up(pool, datetime.now(UTC) - kept)
-    except TRANSIENT as error:
-        log.warning("upkeep_put_off", error=type(error).__name__)
-        await asyncio.sleep(AGAIN_SECONDS)
-    else:
-        await asyncio.sleep(EVERY_SECONDS)
 
 
 async def keep_up(pool: Pool, before: datetime, page: int = PAGE) -> int:

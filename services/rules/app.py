@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from fastapi import FastAPI
 from pydantic import Field
 
@@ -18,16 +17,13 @@ from shared.chain import Chain, Handle, joined
 from shared.events import DISPOSITIONS, OUTCOMES, REPORTS
 from shared.http import install_refusals
 from shared.observe import Operations, Runtime
-from shared.postgres import TRANSIENT, Pool
+from shared.postgres import Pool
 from shared.reconciling import Ear, reconciled
 from shared.settings import Settings
 from shared.tasks import forever
-
-log = structlog.get_logger()
+from shared.upkeep import every_hour
 
 LISTS_EVERY_SECONDS = 1.0
-UPKEEP_EVERY_SECONDS = 3600.0
-UPKEEP_AGAIN_SECONDS = 300.0
 
 
 class RulesSettings(Settings):
@@ -107,15 +103,5 @@ async def _start(stack: AsyncExitStack, settings: RulesSettings, metrics: Metric
 
     kept = timedelta(days=settings.verdicts_kept_days) if settings.verdicts_kept_days else None
 
-    async def keep_up() -> None:
-        try:
-            await upkeep.keep_up(chain.pool, datetime.now(UTC), kept)
-        except TRANSIENT as error:  # a table that is busy: whoever waits for it holds up all who come after
-            log.warning("upkeep_put_off", error=type(error).__name__)
-            await asyncio.sleep(UPKEEP_AGAIN_SECONDS)
-        else:
-            await asyncio.sleep(UPKEEP_EVERY_SECONDS)
-
-    for step in (apply_entries, keep_up):
-        task = asyncio.create_task(forever(step))
-        stack.callback(task.cancel)
+    for work in (forever(apply_entries), every_hour(lambda now: upkeep.keep_up(chain.pool, now, kept))):
+        stack.callback(asyncio.create_task(work).cancel)

@@ -14,7 +14,7 @@ from shared.events import DISPOSITIONS
 from shared.kafka import Publisher, ensure_topics
 from shared.postgres import open_pool
 from shared.probing import Tuning
-from shared.watchdog import HUNG, REFUSED, brokers_are_well, watch_pool, watch_producer
+from shared.watchdog import HUNG, REFUSED, brokers_are_well, watch_producer
 from tests.e2e.test_consumer import Ears, broker, disposition
 from tests.parts import KEY_BYTES, NOWHERE, DatabaseServer
 
@@ -104,37 +104,6 @@ async def test_more_members_than_partitions_leave_some_on_standby_and_they_take_
     await states(["ok"] * 4)
     for member in members:
         await member.stop()
-
-
-async def test_a_pool_that_lends_nothing_is_given_up_while_a_fresh_connection_works(
-    database: Callable[[str], Awaitable[str]],
-) -> None:
-    dsn, gave_up = await database("rules"), GaveUp()
-    pool = await open_pool(dsn, "rules", most=2)
-    watching = asyncio.create_task(watch_pool(pool, dsn, 0.5, gave_up))
-    async with pool.acquire() as connection:
-        await connection.fetchval("select pg_sleep(1.2)")
-    assert gave_up.told == [], "one connection was left"
-    held = [await pool.acquire() for _ in range(2)]
-    await asyncio.wait_for(gave_up.event.wait(), 30)
-    assert gave_up.told[0] == "pool"
-    watching.cancel()
-    for one in held:
-        await pool.release(one)
-    await pool.close()
-
-
-async def test_a_pool_is_not_given_up_while_the_database_is_away(server: DatabaseServer) -> None:
-    dsn, gave_up = await server.clone("rules"), GaveUp()
-    pool = await open_pool(dsn, "rules", most=2)
-    held = [await pool.acquire() for _ in range(2)]
-    watching = asyncio.create_task(watch_pool(pool, f"postgresql://nobody@{NOWHERE}/none", 0.2, gave_up))
-    await asyncio.sleep(1.0)  # several times its patience
-    assert gave_up.told == []
-    watching.cancel()
-    for one in held:
-        await pool.release(one)
-    await pool.close()
 
 
 async def test_a_producer_is_given_up_only_while_the_brokers_are_well(broker: str) -> None:

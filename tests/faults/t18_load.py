@@ -23,7 +23,8 @@ ALLOWED_PER_SECOND: Final = 600
 ALLOWED_AT_ONCE: Final = 300
 BURST_CLIENTS: Final = 64
 BATCH: Final = 200
-MOST_MEGABYTES: Final = 150.0
+MOST_MEGABYTES: Final = 200.0
+"""Of any service at any time. The benchmark holds them to less; this catches what grows with a queue."""
 MOST_GROWTH_MEGABYTES: Final = 60.0
 """From the steady load to after the backlog: caches that fill, buffers of a full batch; not a list of reports."""
 

@@ -1,15 +1,17 @@
 """The reconciler: what one service lacks, another one's keeper repeats; what cannot be mended stays told."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.intake import handlers as intake_handlers
 from services.intake.disposition import Disposition
 from shared.events import DispositionOutcome, ReportFiled
-from shared.tally import GIVE_UP_AFTER
+from shared.tally import GIVE_UP_AFTER, first_id
 from tests.parts import DatabaseServer
+from tests.service.notifier.builders import a_report_filed
 from tests.service.town import Town, a_town, ids, reports_of
 
 
@@ -133,6 +135,27 @@ async def test_reports_of_which_notifier_knows_too_much_stay_in_the_metric_and_a
     await town.round()
     assert town.gaps() == {"intake_rules reports": 1, "intake_notifier reports": 1}
     assert town.carried == [], "repeating does not help"
+
+
+async def test_what_waits_for_its_answer_is_not_given_up_and_keeps_nothing_else_from_being_repeated(
+    server: DatabaseServer,
+) -> None:
+    [later] = reports_of(1)
+    now = datetime.now(UTC)
+    earlier = a_report_filed("6217000000000002027", "ICBC-SZ-LH-001", 1, now, first_id(now - timedelta(minutes=1)))
+    async with a_town(server, most=1) as town:
+        await town.file(earlier, later)
+        await forget_judging(town, earlier)
+        town.handles = {}
+        await town.round()
+        await forget_judging(town, later)
+        with capture_logs() as logs:
+            await town.round()
+            assert {row.id for row in await town.promised("intake")} == {earlier.report_id, later.report_id}
+            for _ in range(2 * GIVE_UP_AFTER):
+                await town.round()
+        assert [one["event"] for one in logs if one["event"] == "gaps_stay"] == []
+        assert town.gaps() == {"intake_rules reports": 2}
 
 
 async def test_money_that_differs_is_a_gap_though_every_report_is_known(town: Town) -> None:

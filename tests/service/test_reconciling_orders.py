@@ -9,10 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from services.intake import order_store
 from services.rules import reconciling as rules_reconciling
-from shared.events import FeedbackReceived, TallyTaken
+from shared.events import FeedbackReceived, Tallied, TallyTaken
+from shared.kafka import fits
 from shared.outbox import Outgoing
-from shared.reconciling import Ear, Reconciler
+from shared.postgres import Connection
+from shared.reconciling import Ear, Reconciler, Said, Share
 from shared.settings import Settings
+from shared.tally import Count, Windows
 from tests.parts import KEY_BYTES, NOWHERE, DatabaseServer, Door, notifier_door
 from tests.service.notifier import police
 from tests.service.notifier.builders import a_success
@@ -142,20 +145,32 @@ async def test_a_finding_that_was_taken_back_is_no_gap(town: Town, door: Door) -
     assert town.gaps() == {}
 
 
-async def test_of_two_replicas_one_says_the_tally_of_a_round(town: Town) -> None:
-    said: list[Outgoing] = []
+def replica(town: Town, share: Share, said: list[Outgoing], hours: int = 48) -> Reconciler:
+    """Return a replica of rules that says what it has to a list."""
     settings = Settings(
         database_url="",
         kafka_bootstrap_servers=NOWHERE,
         port=0,
         narrative_keys=f"n1:{KEY_BYTES}",
         reconcile_every_seconds=3600,
+        reconcile_hours=hours,
     )
-    replicas = [
-        Reconciler(town.pools["rules"], said.extend, Ear(), rules_reconciling.SHARE, settings, CollectorRegistry())
-        for _ in range(2)
-    ]
-    for replica in replicas:
-        await replica.say(datetime.now(UTC))
+    return Reconciler(town.pools["rules"], said.extend, Ear(), share, settings, CollectorRegistry())
+
+
+async def test_of_two_replicas_one_says_the_tally_of_a_round(town: Town) -> None:
+    said: list[Outgoing] = []
+    for one in [replica(town, rules_reconciling.SHARE, said) for _ in range(2)]:
+        await one.say(datetime.now(UTC))
     [tally] = [TallyTaken.model_validate_json(row.payload) for row in said]
     assert tally.service == "rules"
+
+
+@pytest.mark.parametrize("hours", [48, 35 * 24])
+async def test_the_tally_of_a_busy_city_fits_into_a_record_however_far_back_it_goes(town: Town, hours: int) -> None:
+    async def busy(_connection: Connection, windows: Windows, _before: datetime) -> list[Count]:
+        return [Count(place, 10_000, 2**52 - 1, 10**12) for place in windows.places]
+
+    kinds = (Tallied.REPORTS, Tallied.DISPOSITIONS, Tallied.FEEDBACK)
+    share = Share("notifier", [Said(one, busy) for one in kinds])
+    assert fits(await replica(town, share, [], hours).taken(datetime.now(UTC)))

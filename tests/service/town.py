@@ -152,8 +152,8 @@ def ids(reports: Sequence[ReportFiled]) -> list[UUID]:
 
 
 @asynccontextmanager
-async def a_town(server: DatabaseServer) -> AsyncIterator[Town]:
-    """Open a town; its tallies go back an hour and count whatever is there."""
+async def a_town(server: DatabaseServer, most: int = 5000) -> AsyncIterator[Town]:
+    """Open a town; its tallies go back an hour and count whatever is there. `most` is repeated in a round."""
     async with AsyncExitStack() as stack:
         dsns, pools = {}, {}
         for service in HEARS:
@@ -164,7 +164,7 @@ async def a_town(server: DatabaseServer) -> AsyncIterator[Town]:
         for service, pool in pools.items():
             town.registries[service] = CollectorRegistry()
             town.reconcilers[service] = Reconciler(
-                pool, town.say, Ear(), SHARES[service], _settings(), town.registries[service]
+                pool, town.say, Ear(), SHARES[service], _settings(most), town.registries[service]
             )
         yield town
 
@@ -184,7 +184,7 @@ async def _handles(pools: dict[str, Pool], stack: AsyncExitStack) -> dict[str, H
     }
 
 
-def _settings() -> Settings:
+def _settings(most: int) -> Settings:
     return Settings(
         database_url="",
         kafka_bootstrap_servers=NOWHERE,
@@ -192,4 +192,5 @@ def _settings() -> Settings:
         narrative_keys=f"n1:{KEY_BYTES}",
         reconcile_after_seconds=0.001,
         reconcile_hours=2,
+        reconcile_most=most,
     )

@@ -13,7 +13,7 @@ create unique index timeline_told_by on timeline (told_by) where told_by is not 
 -- The ledger is only added to, so its pages lie in the order of time.
 drop index ledger_by_time;
 
-create index ledger_by_time on ledger using brin (booked_at);
+create index ledger_by_time on ledger using brin (booked_at) with (autosummarize = on);
 
 -- Rows that change many times get room on their pages, and are cleaned up after so many changes, however long the table.
 alter table fraud_case set (
@@ -33,7 +33,7 @@ alter table ledger_total set (
 );
 
 -- What is past its time is deleted by its end; alerts by when they were posted.
-create index alert_by_time on alert using brin (created_at);
+create index alert_by_time on alert using brin (created_at) with (autosummarize = on);
 
 create index deadline_ended on deadline (ended_at) where ended_at is not null;
 

@@ -105,8 +105,10 @@ def judged_again(
     )
 
 
-def a_report_filed(account: str, branch: str, amount_fen: int, filed_at: datetime) -> ReportFiled:
-    report_id = new_id()
+def a_report_filed(
+    account: str, branch: str, amount_fen: int, filed_at: datetime, report_id: UUID | None = None
+) -> ReportFiled:
+    report_id = report_id or new_id()
     identity = {
         "payer": {"name": PAYER_NAME, "account": PAYER, "id_number": ID_NUMBER, "phone": PHONE},
         "payee": {"name": PAYEE_NAME, "account": account, "bank_code": "CCB", "account_type": "personal"},

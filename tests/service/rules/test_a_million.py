@@ -53,6 +53,22 @@ COUNTED = """
     from generate_series(0, 45000) n
 """
 
+FOUND = """
+    insert into outcome (id, case_id, finding, payee_token, decided_at, applied_at)
+    select uuidv7(), uuidv7(), 'confirmed', 'payee-' || 30 * n, now(), now() from generate_series(1, 20000) n
+"""
+
+WITHDRAWN = """
+    insert into outcome (id, case_id, finding, payee_token, decided_at, applied_at, withdraws)
+    select uuidv7(), case_id, finding, payee_token, now(), now(), id from outcome order by id limit 5000
+"""
+
+LISTED = """
+    insert into list_entry (id, subject, token, condition, reason, author, source, case_id, starts_at, noticed)
+    select id, 'payee', payee_token, 'overridable_block', '', '', 'outcome', case_id, decided_at, true from outcome
+    where withdraws is null
+"""
+
 SIZE = 200
 
 
@@ -63,7 +79,7 @@ async def _fill(dsn: str) -> None:
     async with pool.acquire() as connection:
         await connection.execute("set synchronous_commit = off; set enable_seqscan = on", timeout=200)
         await connection.execute(SEEN, NOW - timedelta(hours=2), timeout=200)
-        for statement in (JUDGED, ENDED, COUNTED, "analyze"):
+        for statement in (JUDGED, ENDED, COUNTED, FOUND, WITHDRAWN, LISTED, "analyze"):
             await connection.execute(statement, timeout=200)
     await pool.close()
 

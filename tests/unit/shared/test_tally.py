@@ -85,6 +85,17 @@ def test_a_gap_is_given_up_after_so_many_tries_and_tried_anew_once_it_is_another
     assert not gap.given_up
 
 
+def test_a_gap_is_given_up_though_each_round_begins_later() -> None:
+    gaps = Gaps()
+    for number in range(GIVE_UP_AFTER):
+        stretch = Stretch(NOON + number * WIDTH, NOON + 6 * WIDTH)
+        place = 5 - number
+        [gap] = gaps.compare(tally(Tallied.REPORTS, stretch, [Count(place, 2, 9)]), [Count(place, 3, 5)])
+        assert gap.tries == number
+        given_up = gaps.tried([gap])
+    assert len(given_up) == 1
+
+
 def test_a_tally_that_names_windows_it_has_not_does_no_harm() -> None:
     gaps = Gaps()
     odd = said(Count(2, 1, 1)).model_copy(update={"places": (7,)})
