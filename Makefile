@@ -9,21 +9,26 @@ RUN_STAMP := $(VENV)/.requirements
 DEV_STAMP := $(VENV)/.requirements-dev
 BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-T ?= tests
+T ?=
 
 .PHONY: help run stop test check faults bench profile bench-police bench-rules judgement train clean format lock contracts
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it)
+run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it; KAFKA=apache KAFKA_BROKERS=3)
 	@exec $(BIN)/python -m deploy.local.run
 
 stop: ## stop a run of this checkout that was left behind
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.local.stop; fi
 
-test: $(DEV_STAMP) ## pass every test on real parts (T=tests/unit for some)
+test: $(DEV_STAMP) ## pass every test on real parts (T=tests/unit for some, KAFKA=apache for Apache Kafka)
+ifeq ($(T),)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore tests/e2e
+	@$(BIN)/python -m pytest tests/e2e
+else
 	@exec $(BIN)/python -m pytest $(T)
+endif
 
 check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
 	@$(BIN)/ruff check .

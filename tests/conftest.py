@@ -1,6 +1,7 @@
 """Fixtures on real parts: one embedded PostgreSQL a session, one database a test, doors over real HTTP."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from shared.observe import configure_logging
 from tests.parts import DatabaseServer, Door, database_server, intake_door, notifier_door
 
 configure_logging("tests")
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and commands would make their tables that narrow
 # without a stopwatch: a busy machine is no failure
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

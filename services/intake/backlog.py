@@ -41,7 +41,16 @@ class Backlog:
         """Count, and wait until it is time to count again."""
         began = time.monotonic()
         unanswered: int = await self._pool.fetchval(
-            "select count(*) from (select from outbox where awaits_answer limit $1) o", self._most
+            """
+            select count(*) from (
+                -- the two kinds apart, each by an index of its own: the table may be long and nearly empty
+                select 1 from outbox where awaits_answer and not unsent
+                union all
+                select 1 from outbox where awaits_answer and unsent
+                limit $1
+            ) o
+            """,
+            self._most,
         )
         self._gauge.set(unanswered)
         self._full = unanswered >= self._most

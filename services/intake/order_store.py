@@ -40,7 +40,10 @@ async def orders_of(connection: Connection, bank: str, status: str | None, after
         select o.event
         from unnest($2::text[]) as s (status)
         cross join lateral (
-            select id, event from bank_order where bank = $1 and status = s.status and id > $3 order by id limit $4
+            -- not as equal, but as a range of the index: the planner would walk all banks' orders by their ids
+            select id, event from bank_order
+            where bank = $1 and (status, id) > (s.status, $3) and status <= s.status
+            order by status, id limit $4
         ) o
         order by o.id limit $4
         """,

@@ -1,6 +1,8 @@
 """intake's SQL for what it tallies, and for the obligations it puts back: one query a function, sets in, sets out.
 
 A window is a range of ids. Digests must be what `shared.events.Tally` says, since others compare them with theirs.
+
+`offset 0` keeps the planner from joining tables as wholes: it does not know how short windows are.
 """
 
 from collections.abc import Sequence
@@ -122,11 +124,10 @@ async def orders(connection: Connection, windows: Windows, _before: datetime) ->
 
 
 UNANSWERED = """
-    not exists (
-        select from verdict v
-        where v.report_id = r.id
-          and (v.level = 'alert') = exists (select from case_report c where c.report_id = r.id)
-    )
+    not coalesce((
+        select (v.level = 'alert') = exists (select from case_report c where c.report_id = r.id)
+        from verdict v where v.report_id = r.id
+    ), false)
 """
 """Whether report `r` lacks an answer: a verdict and, at alert level and only there, a case."""
 
@@ -155,8 +156,11 @@ async def reports_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row]:
         """
         select r.event, r.traceparent
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
-        join report r on r.id >= w.first and r.id < w.last
-        where r.event is not null and not exists (select from outbox o where o.id = r.id) order by r.id
+        cross join lateral (
+            select id, event, traceparent from report
+            where id >= w.first and id < w.last and event is not null offset 0
+        ) r
+        where not exists (select from outbox o where o.id = r.id offset 0) order by r.id
         """,
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],
@@ -169,8 +173,11 @@ async def unanswered_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row
         f"""
         select r.event, r.traceparent
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
-        join report r on r.id >= w.first and r.id < w.last
-        where r.event is not null and not exists (select from outbox o where o.id = r.id) and {UNANSWERED} order by r.id
+        cross join lateral (
+            select id, event, traceparent from report
+            where id >= w.first and id < w.last and event is not null offset 0
+        ) r
+        where not exists (select from outbox o where o.id = r.id offset 0) and {UNANSWERED} order by r.id
         """,  # noqa: S608 - a constant condition
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],
@@ -183,9 +190,9 @@ async def dispositions_in(connection: Connection, gaps: Sequence[Gap]) -> list[R
         """
         select d.id, d.report_id, d.outcome, d.amount_fen, d.recorded_at, r.payee_token, r.traceparent
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
-        join disposition d on d.report_id >= w.first and d.report_id < w.last
-        join report r on r.id = d.report_id
-        where not exists (select from outbox o where o.id = d.id) order by d.id
+        cross join lateral (select * from disposition where report_id >= w.first and report_id < w.last offset 0) d
+        cross join lateral (select payee_token, traceparent from report where id = d.report_id offset 0) r
+        where not exists (select from outbox o where o.id = d.id offset 0) order by d.id
         """,
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],
@@ -198,8 +205,8 @@ async def feedback_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row]:
         """
         select f.event
         from unnest($1::uuid[], $2::uuid[]) as w (first, last)
-        join feedback f on f.id >= w.first and f.id < w.last
-        where not exists (select from outbox o where o.id = f.id) order by f.id
+        cross join lateral (select id, event from feedback where id >= w.first and id < w.last offset 0) f
+        where not exists (select from outbox o where o.id = f.id offset 0) order by f.id
         """,
         [gap.first for gap in gaps],
         [gap.last for gap in gaps],

@@ -1,7 +1,11 @@
-"""`make faults TEST=T1 SEED=7 SIZE=long`: without TEST all of them, in their short form; exit 1 where one fails."""
+"""`make faults TEST=T1 SEED=7 SIZE=long`: without TEST all of them, in their short form; exit 1 where one fails.
+
+`JOBS=2` plays two at a time: much of a fault test is waiting, but figures of time mean little then.
+"""
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import secrets
 import shutil
@@ -9,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -31,18 +36,27 @@ def main() -> None:
         sys.exit(f"There is no fault test {', '.join(unknown)}; there are {', '.join(tests)}.")
     if size not in SIZES:
         sys.exit(f"SIZE is {size!r}; it must be {' or '.join(SIZES)}.")
-    configure_logging("faults")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away: that is the test
+    if not (jobs := os.environ.get("JOBS", "1")).isdigit() or jobs == "0":
+        sys.exit(f"JOBS is {jobs!r}; it must be how many tests are played at a time.")
+    plays = [(name, seed, size == "long") for name in names for seed in _seeds(tests[name], long=size == "long")]
     table = Table("test", "seed", "operations", "lost", "doubled", "seconds", "figures", "broken")
     healthy = True
-    for test in (tests[name] for name in names):
-        for seed in _seeds(test, long=size == "long"):
-            began = time.monotonic()
-            outcome = _played(test, seed, long=size == "long")
+    with ProcessPoolExecutor(int(jobs), multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for (name, seed, _), (outcome, seconds) in zip(plays, pool.map(_timed, plays), strict=True):
             healthy &= outcome.healthy
-            table.add_row(*_row(test, seed, outcome, time.monotonic() - began), style="" if outcome.healthy else "red")
+            table.add_row(*_row(name, seed, outcome, seconds), style="" if outcome.healthy else "red")
     console.print(table)
     sys.exit(0 if healthy else 1)
+
+
+def _timed(asked: tuple[str, int, bool]) -> tuple[Outcome, float]:
+    """Play one in a process of its own."""
+    name, seed, long = asked
+    configure_logging("faults")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away: that is the test
+    began = time.monotonic()
+    outcome = _played(fault_tests()[name], seed, long=long)
+    return outcome, time.monotonic() - began
 
 
 def _seeds(test: FaultTest, *, long: bool) -> tuple[int, ...]:
@@ -76,12 +90,12 @@ async def _of(test: FaultTest, play: Play) -> Outcome:
     return await test.play(play)
 
 
-def _row(test: FaultTest, seed: int, outcome: Outcome, seconds: float) -> list[str]:
+def _row(name: str, seed: int, outcome: Outcome, seconds: float) -> list[str]:
     figures = ", ".join(
-        f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in outcome.figures.items()
+        f"{label} {value if isinstance(value, str) else f'{value:g}'}" for label, value in outcome.figures.items()
     )
     numbers = [str(seed), str(outcome.operations), str(outcome.lost), str(outcome.doubled), f"{seconds:.0f}"]
-    return [test.name, *numbers, figures, str(len(outcome.broken))]
+    return [name, *numbers, figures, str(len(outcome.broken))]
 
 
 if __name__ == "__main__":

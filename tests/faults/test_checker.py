@@ -207,3 +207,13 @@ async def test_two_orders_where_one_was_given_are_a_doubling(world: dict[str, st
 async def test_an_operation_whose_answer_was_lost_may_be_there_or_not(world: dict[str, str], journal: Journal) -> None:
     journal.begin("report", "lost on the way", {"bank_reference": "R3", "amount_fen": 7})
     assert (await checked(world, journal)).healthy
+
+
+async def test_money_is_counted_of_a_stored_report_whose_answer_was_lost(
+    world: dict[str, str], journal: Journal
+) -> None:
+    journal.begin("report", f"report {REPORT}", {"bank_reference": "R1", "amount_fen": 100})
+    assert (await checked(world, journal)).healthy
+    twice = f"update ledger set fen = 200 where report_id = '{REPORT}'"
+    outcome = await checked(world, journal, Damage("notifier", twice, ""))
+    assert any("200 instead of 100 fen are reported" in sentence for sentence in outcome.broken)

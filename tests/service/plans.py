@@ -21,13 +21,17 @@ class Full:
     log: Path
 
     async def plans_of(self, work: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
-        """Do it; return how the server ran each statement for it, those of foreign keys too."""
+        """Do it; return how the server ran each statement for it, those of foreign keys too.
+
+        Not what asyncpg asks about types, once a connection.
+        """
         begin = self.log.stat().st_size
         await work()
         text = self.log.read_bytes()[begin:].decode()
         told = re.split(r"^.*LOG:  duration: .* plan:$", text, flags=re.MULTILINE)[1:]
         read = json.JSONDecoder().raw_decode
-        return [read(one.replace("\n\t", "\n").lstrip())[0] for one in told]
+        plans = [read(one.replace("\n\t", "\n").lstrip())[0] for one in told]
+        return [plan for plan in plans if "typeinfo_tree" not in plan["Query Text"]]
 
 
 async def explain_all(connection: RawConnection) -> None:

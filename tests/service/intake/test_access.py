@@ -7,20 +7,22 @@ import pytest
 
 from services.intake import reference
 from shared.access import BANK_KEY, fingerprint
-from shared.outbox import new_id
 from tests.parts import DatabaseServer, Door, a_key, a_report, bank, bank_key, intake_door, officer_token
 from tests.service.intake.counter import no_trace, post, problem_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ABSENT = "01a20361-dd09-7531-9465-a8b478ffbef7"
+"""An id that nothing has."""
+
 CALLS = [
     ("POST", "/v1/reports"),
     ("POST", "/v1/reports/batch"),
-    ("GET", f"/v1/reports/{new_id()}"),
-    ("POST", f"/v1/reports/{new_id()}/disposition"),
+    ("GET", f"/v1/reports/{ABSENT}"),
+    ("POST", f"/v1/reports/{ABSENT}/disposition"),
     ("GET", "/v1/orders"),
-    ("GET", f"/v1/orders/{new_id()}"),
-    ("POST", f"/v1/orders/{new_id()}/feedback"),
+    ("GET", f"/v1/orders/{ABSENT}"),
+    ("POST", f"/v1/orders/{ABSENT}/feedback"),
 ]
 
 

@@ -53,7 +53,7 @@ async def test_what_a_report_said_goes_and_what_was_judged_of_it_is_still_shown(
     assert await keep_up(intake.pool, soon()) == 1
     [row] = await intake.rows("select event, traceparent from report")
     assert row == {"event": None, "traceparent": ""}
-    gone = {"findings": [], "advice": None, "details": "no longer kept"}
+    gone: dict[str, object] = {"findings": [], "advice": None, "details": "no longer kept"}
     assert await shown(intake, report_id) == {**before, **gone}
     assert "安全账户" not in str(await intake.rows("select body::text from verdict"))
     assert await keep_up(intake.pool, soon()) == 0
