@@ -183,7 +183,8 @@ class Counter:
 
 
 def _payload(report_id: uuid.UUID, body: Any) -> bytes:  # noqa: ANN401 - any JSON object
-    return orjson.dumps({"id": str(report_id), **body})
+    payload: bytes = orjson.dumps({"id": str(report_id), **body})
+    return payload
 
 
 async def _note(connection: Connection, records: list[Any]) -> Said:
