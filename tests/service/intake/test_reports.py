@@ -80,6 +80,7 @@ async def test_a_report_without_a_verdict_is_shown_as_received(shared: Door) -> 
         "findings": [],
         "advice": None,
         "judged_at": None,
+        "details": "kept",
         "case": None,
         "disposition": None,
     }
