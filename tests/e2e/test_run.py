@@ -11,10 +11,17 @@ from pathlib import Path
 
 import httpx2
 import psutil
+import pytest
 
 from deploy.local.config import ROOT
 from tests.e2e.stack import Stack, running_stack, start
 from tests.parts import a_key, a_report
+
+
+@pytest.fixture(autouse=True)
+def _as_a_newcomer_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make run` does where nobody named a broker, whichever one the other tests run on."""
+    monkeypatch.delenv("KAFKA", raising=False)
 
 
 def family(pid: int) -> list[psutil.Process]:
