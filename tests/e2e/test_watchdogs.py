@@ -1,12 +1,16 @@
 """What hangs for good ends the process; what is only busy, halted or away does not."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+
+import pytest
 
 from deploy.local.config import ROOT
 from shared.consumer import Consumer
@@ -19,6 +23,17 @@ from tests.e2e.test_consumer import Ears, broker, disposition
 from tests.parts import KEY_BYTES, NOWHERE, DatabaseServer
 
 __all__ = ["broker"]
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+"""What gives up leaves its connections as they are: in earnest the process ends there."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_given_up_is_gone_before_the_next_tests() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class GaveUp:
