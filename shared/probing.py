@@ -20,7 +20,7 @@ from shared.watchdog import GiveUp, exit_for_supervisor
 
 log = structlog.get_logger()
 
-BATCH_MOST: Final = 500
+BATCH_MOST: Final = 250
 PROBE_EVERY_SECONDS: Final = 1.0
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 STUCK_AFTER_SECONDS: Final = 60.0

@@ -24,6 +24,9 @@ MOST_REPEATS_A_SWEEP: Final = 500
 """While the consumers are behind, nothing is lost and all is overdue: repeating it all would only add to their load."""
 
 NOTE_EVERY_SECONDS: Final = 0.25
+GATHER_SECONDS: Final = 0.01
+"""Pages follow each other at this distance at least; a row that comes alone is published at once."""
+
 PAGE: Final = 500
 PAGES_AT_ONCE: Final = 4
 MOST_HELD_IN_MEMORY: Final = 20_000
@@ -42,6 +45,7 @@ class Relay:
         self._send = send
         self._fresh: deque[Outgoing] = deque()
         self._wake = asyncio.Event()
+        self._publish_at = 0.0
         self._said: list[UUID] = []
         self._missed: list[UUID] = []
         self._slots = asyncio.Semaphore(BATCHES_IN_FLIGHT)
@@ -74,6 +78,9 @@ class Relay:
 
     async def _publish_fresh(self) -> None:
         await self._wake.wait()
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._publish_at - loop.time())  # what comes close behind goes along
+        self._publish_at = loop.time() + GATHER_SECONDS
         self._wake.clear()
         while self._fresh:
             await self._slots.acquire()

@@ -30,7 +30,7 @@ def bodies(number: int) -> list[dict[str, Any]]:
     made = []
     for place in range(number):
         body = a_report(observed_at=datetime.now(UTC).isoformat(), bank_reference=f"{run}-{place}")
-        body["payee"]["account"] = f"6217{int(run, 16):010d}{place % ACCOUNTS:04d}"
+        body["payee"]["account"] = f"62170000000000{place % ACCOUNTS:04d}"
         made.append({"idempotency_key": f"{run}-{place}", **body})
     return made
 
