@@ -124,7 +124,8 @@ def _settings(local: Local, node: Broker) -> Path:
 
 def _format(local: Local, classes: str, settings: Path) -> None:
     one_name = uuid.uuid5(uuid.NAMESPACE_URL, str(local.folder)).bytes  # all nodes of a run must agree on it
-    cluster = base64.urlsafe_b64encode(one_name).decode().rstrip("=")
+    # Kafka's tool would take an id that begins with a dash for an option
+    cluster = "L" + base64.urlsafe_b64encode(one_name).decode().rstrip("=")[1:]
     words = ["java", "-Xmx128m", *FLAGS, "-cp", classes, "kafka.tools.StorageTool", "format"]
     done = subprocess.run(
         [*words, "--cluster-id", cluster, "--config", str(settings), "--ignore-formatted"],
