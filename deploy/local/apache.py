@@ -122,10 +122,17 @@ def _settings(local: Local, node: Broker) -> Path:
     return path
 
 
+def cluster_id(folder: Path) -> str:
+    """Name the cluster after the run's folder, since all its nodes must agree on it: 16 bytes in base64.
+
+    It never begins with a dash, which Kafka's tool would take for an option.
+    """
+    name = uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).bytes
+    return "L" + base64.urlsafe_b64encode(name).decode().rstrip("=")[1:]
+
+
 def _format(local: Local, classes: str, settings: Path) -> None:
-    one_name = uuid.uuid5(uuid.NAMESPACE_URL, str(local.folder)).bytes  # all nodes of a run must agree on it
-    # Kafka's tool would take an id that begins with a dash for an option
-    cluster = "L" + base64.urlsafe_b64encode(one_name).decode().rstrip("=")[1:]
+    cluster = cluster_id(local.folder)
     words = ["java", "-Xmx128m", *FLAGS, "-cp", classes, "kafka.tools.StorageTool", "format"]
     done = subprocess.run(
         [*words, "--cluster-id", cluster, "--config", str(settings), "--ignore-formatted"],
