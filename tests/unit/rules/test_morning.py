@@ -1,6 +1,7 @@
 """The reference morning, judged without its history: each visit alone, by what its own report says."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -31,13 +32,13 @@ NAMED_BY_ANOTHER_VISIT: Final = {
 }
 
 
-def heard(pack: CompiledPack, visit: dict[str, Any], **past: Value) -> Verdict:
+def heard(pack: CompiledPack, visit: dict[str, Any], at: datetime = NOW, **past: Value) -> Verdict:
     """Judge the visit's report as it comes in through the banks' door."""
-    body = {**visit["report"], "bank_reference": "R1", "observed_at": NOW.isoformat()}
+    body = {**visit["report"], "bank_reference": "R1", "observed_at": at.isoformat()}
     report = Report.model_validate_json(json.dumps(body))
-    event = filed(report, new_id(), "ICBC", Privacy(TOKENS, IDENTITY, NARRATIVE), NOW)
+    event = filed(report, new_id(), "ICBC", Privacy(TOKENS, IDENTITY, NARRATIVE), at)
     known = facts(event, {name.replace("_", ".", 1): value for name, value in past.items()})
-    return pack.judge(known, Visit(frozenset(event.cues), report.transfer.purpose, report.note, NOW)).verdict
+    return pack.judge(known, Visit(frozenset(event.cues), report.transfer.purpose, report.note, at)).verdict
 
 
 def alone() -> list[Any]:
@@ -59,6 +60,14 @@ def of_known_type() -> list[Any]:
 @pytest.mark.parametrize("visit", alone())
 def test_a_visit_gets_the_level_that_the_story_expects(reference_pack: CompiledPack, visit: dict[str, Any]) -> None:
     assert heard(reference_pack, visit).level == visit["expect"]
+
+
+@pytest.mark.parametrize("visit", alone())
+def test_a_visit_gets_the_same_level_at_every_hour_that_the_story_is_played(
+    reference_pack: CompiledPack, visit: dict[str, Any]
+) -> None:
+    levels = {hour: heard(reference_pack, visit, NOW + timedelta(hours=hour)).level for hour in range(24)}
+    assert set(levels.values()) == {visit["expect"]}, levels
 
 
 @pytest.mark.parametrize("visit", of_known_type())
