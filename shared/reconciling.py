@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from shared.chain import Chain, Handle
+from shared.counting import Counting
 from shared.events import Tallied, Tally, TallyTaken
 from shared.outbox import Outgoing, new_id, outgoing
 from shared.postgres import Connection, Pool
@@ -38,9 +39,6 @@ SLOW_TURNS: Final = 120
 
 SILENT_AFTER_ROUNDS: Final = 3
 WINDOWS_LOGGED: Final = 10
-
-Counting = Callable[[Connection, Windows, datetime], Awaitable[list[Count]]]
-"""Counts what was minted in windows, without what changed after a moment."""
 
 Mending = Callable[[Connection, Sequence[Gap]], Awaitable[list[Outgoing]]]
 """Puts the obligations of windows back into the outbox; returns those that were not in it."""

@@ -46,6 +46,7 @@ def initialise(local: Local) -> None:
     """Make the data folder where there is none yet."""
     data = local.folder / "postgres"
     if (data / "PG_VERSION").exists():
+        _take_over(data)
         return
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)
@@ -65,6 +66,19 @@ def initialise(local: Local) -> None:
     if done.returncode:
         shutil.rmtree(data, ignore_errors=True)
         raise CannotRunError(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")
+
+
+def _take_over(data: Path) -> None:
+    """Give a data folder to whom the server runs as: the kernel may allow another way than when it was made."""
+    if os.geteuid() != 0:
+        return
+    owner, group = (0, 0)
+    if "setpriv" in _unprivileged():
+        nobody = pwd.getpwnam("nobody")
+        owner, group = nobody.pw_uid, nobody.pw_gid
+    if data.stat().st_uid != owner:
+        for path in (data, *data.rglob("*")):
+            os.chown(path, owner, group, follow_symlinks=False)
 
 
 def _unprivileged() -> list[str]:
