@@ -7,6 +7,7 @@ forgotten comes twice, which every handler takes.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -40,8 +41,10 @@ GIVEN_UP_SECONDS: Final = 30.0
 """So long somebody at a counter is taken to wait. Older ones are left in the line, so that the newest are in time."""
 MOST_READ: Final = 500
 MOST_AT_ONCE: Final = 50
-MOST_WAITING: Final = 5000
-MOST_REMEMBERED: Final = 200_000
+MOST_WAITING: Final = 2000
+MOST_REMEMBERED: Final = 100_000
+"""What is beyond comes twice. Both bounds are of memory: some 10 MB each."""
+TIME_BITS: Final = 64
 OPEN_SECONDS: Final = 10.0
 FINISH_SECONDS: Final = 2.0
 
@@ -65,9 +68,12 @@ class ExpressLane:
         self._waiting = waiting
         self._handle = handle
         self._progress = progress
-        self._handled: set[tuple[str, int, int, int]] = set()
-        self._fresh: list[tuple[datetime, Received]] = []
-        """What waits in the lane, the newest last, with since when somebody has been waiting for it."""
+        self._handled: dict[tuple[str, int], set[int]] = defaultdict(set)
+        """Which records were taken ahead, by topic and partition."""
+        self._fresh: list[tuple[datetime, Record]] = []
+        """What waits in the lane, the newest last, with since when somebody has been waiting for it.
+
+        Records wait as they came: read, they take several times the room."""
         self._news = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._broker: KafkaBroker | None = None
@@ -114,9 +120,9 @@ class ExpressLane:
             return records
         left = []
         for record in records:
-            key = _identity(record)
-            if key in self._handled:
-                self._handled.discard(key)
+            handled, identity = self._handled[record.topic, record.partition], _identity(record)
+            if identity in handled:
+                handled.discard(identity)
             else:
                 left.append(record)
         return left
@@ -157,7 +163,7 @@ class ExpressLane:
             if isinstance(result, Received):
                 since = self._waiting[record.topic](result.event)
                 if since is not None and _is_fresh(since, cast("Any", record).timestamp / 1000, now):
-                    self._fresh.append((since, result))
+                    self._fresh.append((since, record))
         self._fresh.sort(key=lambda one: one[0])
         del self._fresh[:-MOST_WAITING]
         self._news.set()
@@ -170,7 +176,8 @@ class ExpressLane:
             while self._fresh and self._broker is not None:
                 newest = self._fresh[-MOST_AT_ONCE:]
                 del self._fresh[-MOST_AT_ONCE:]
-                await self._take_ahead([received for _, received in newest])
+                results = [read(record) for _, record in newest]
+                await self._take_ahead([result for result in results if isinstance(result, Received)])
 
     async def _take_ahead(self, batch: Sequence[Received]) -> None:
         if self._progress.halted:
@@ -185,13 +192,18 @@ class ExpressLane:
             log.warning("express_left_to_main", group=self._group, error=type(error).__name__)
             return
         self._progress.ahead += len(batch)
-        if len(self._handled) < MOST_REMEMBERED:
-            self._handled.update(_identity(one.record) for one in batch)
+        if sum(len(handled) for handled in self._handled.values()) < MOST_REMEMBERED:
+            for one in batch:
+                self._handled[one.record.topic, one.record.partition].add(_identity(one.record))
 
 
-def _identity(record: Record) -> tuple[str, int, int, int]:
-    """Tell a record from all others; on a topic that was made anew, from the one that had its offset before."""
-    return record.topic, record.partition, record.offset, cast("Any", record).timestamp
+def _identity(record: Record) -> int:
+    """Tell a record from all others of its partition: by its offset and, on a topic that was made anew, its time in ms.
+
+    It is one number, since there may be many.
+    """
+    identity: int = (record.offset << TIME_BITS) + cast("Any", record).timestamp  # -1 where there is none
+    return identity
 
 
 def _is_fresh(since: datetime, published: float, now: datetime) -> bool:
