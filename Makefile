@@ -11,12 +11,12 @@ BENCH_STAMP := $(VENV)/.requirements-bench
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 T ?=
 
-.PHONY: help run stop test check faults bench profile bench-police bench-rules judgement train clean format lock contracts
+.PHONY: help run stop test check faults bench profile bench-police bench-rules judgement train clean format lock contracts schemathesis dashboards
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it; KAFKA=apache KAFKA_BROKERS=3)
+run: $(RUN_STAMP) ## start everything here and play a morning at the counters (DEMO=0 skips it; KAFKA=apache KAFKA_BROKERS=3; OPS=1)
 	@exec $(BIN)/python -m deploy.local.run
 
 stop: ## stop a run of this checkout that was left behind
@@ -24,18 +24,21 @@ stop: ## stop a run of this checkout that was left behind
 
 test: $(DEV_STAMP) ## pass every test on real parts (T=tests/unit for some, KAFKA=apache for Apache Kafka)
 ifeq ($(T),)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore tests/e2e
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore tests/e2e --ignore tests/docs/test_pages.py
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/docs/test_pages.py tests/e2e
 else
 	@exec $(BIN)/python -m pytest $(T)
 endif
 
-check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift
+check: $(DEV_STAMP) ## ruff, mypy, import rules, contract drift, migrations that hold nobody up
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/lanjie contracts check
+	@$(BIN)/lanjie metrics check
+	@$(BIN)/python -m deploy.grafana check
+	@$(BIN)/python -m tests.migrations
 
 faults: $(DEV_STAMP) ## kill, cut and poison a run on Apache Kafka, and check that nothing is lost (TEST=T1 SEED=7 SIZE=long)
 	@exec $(BIN)/python -m tests.faults
@@ -61,8 +64,15 @@ judgement: $(DEV_STAMP) ## measure how well the reference pack judges (docs/judg
 train: $(DEV_STAMP) ## train the text model of the reference pack
 	@exec $(BIN)/python -m tests.corpus.train
 
-contracts: $(RUN_STAMP) ## write the generated contracts anew
+schemathesis: $(DEV_STAMP) ## walk both doors of a run with all that their documents allow and forbid (ARGS='--examples 500 --seed 7')
+	@exec $(BIN)/python -m tests.doors $(ARGS)
+
+contracts: $(RUN_STAMP) ## write the generated contracts and the page of metrics anew
 	@$(BIN)/lanjie contracts write
+	@$(BIN)/lanjie metrics write
+
+dashboards: $(RUN_STAMP) ## write the Grafana dashboards anew
+	@$(BIN)/python -m deploy.grafana write
 
 format: $(DEV_STAMP) ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -75,6 +85,8 @@ LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsa
 lock: $(DEV_STAMP) ## resolve and lock the requirements anew
 	@$(LOCK) --upgrade --extra local -o requirements.txt pyproject.toml
 	@$(LOCK) --upgrade --extra local --extra dev -o requirements-dev.txt pyproject.toml
+	@$(LOCK) --extra otel --constraint requirements-dev.txt -o requirements-run.txt pyproject.toml
+	@$(LOCK) --only-build-deps --build-deps-for wheel --constraint requirements-dev.txt -o requirements-build.txt pyproject.toml
 	@$(LOCK) --upgrade --extra bench --constraint requirements-dev.txt -o requirements-bench.txt pyproject.toml
 
 $(BIN)/python:

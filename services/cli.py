@@ -2,7 +2,7 @@
 
 import typer
 
-from services import contracts, dead
+from services import contracts, dead, metrics_page, trace
 from services.intake.cli import commands as intake
 from services.notifier.cli import commands as notifier
 from services.notifier.commands.ledger import commands as ledger
@@ -15,3 +15,5 @@ main.add_typer(notifier, name="notifier")
 main.add_typer(ledger, name="ledger")
 main.add_typer(dead.commands, name="dead")
 main.add_typer(contracts.commands, name="contracts")
+main.add_typer(metrics_page.commands, name="metrics")
+main.command()(trace.trace)

@@ -2,8 +2,8 @@
 
 `docs/contracts/` holds OpenAPI for both doors, AsyncAPI for the topics, and a JSON Schema for each event.
 `docs/orders.md` holds the table of what orders make of an account, made of the code that decides.
-`docs/contracts/released/` holds the event schemas of the last release: what consumers out there rely on, and
-what tests/contract holds today's schemas against.
+`docs/contracts/released/` holds both doors and the event schemas as they were promised last: what banks, police units
+and consumers out there rely on. `check` holds today's doors against it, tests/contract today's events.
 """
 
 import json
@@ -12,13 +12,16 @@ from typing import Any, Final
 
 import typer
 
+from services.contracts_async import asyncapi
+from services.contracts_compat import broken_promises
 from services.intake.app import build as intake
 from services.notifier.app import build as notifier
 from services.notifier.orders.order_table import page_with_table
-from shared.events import EVENTS, TOPICS, dead_letters
+from shared.events import EVENTS
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "contracts"
 RELEASED: Final = FOLDER / "released"
+DOORS: Final = ("intake.openapi.json", "notifier.openapi.json")
 ORDERS_PAGE: Final = FOLDER.parent / "orders.md"
 
 Schema = dict[str, Any]
@@ -28,7 +31,7 @@ commands = typer.Typer(help="The generated contracts.", no_args_is_help=True)
 def documents() -> dict[str, Schema]:
     """Return every contract by its path under `docs/contracts`."""
     found = {"intake.openapi.json": intake().openapi(), "notifier.openapi.json": notifier().openapi()}
-    found["lanjie.asyncapi.json"] = _asyncapi()
+    found["lanjie.asyncapi.json"] = asyncapi()
     for name, event in EVENTS.items():
         found[f"events/{name}.json"] = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -36,49 +39,6 @@ def documents() -> dict[str, Schema]:
             **event.model_json_schema(mode="serialization"),
         }
     return found
-
-
-def _asyncapi() -> Schema:
-    channels, messages, operations = {}, {}, {}
-    for topic in TOPICS:
-        events = [event for event in EVENTS.values() if event.topic == topic]
-        channels[topic] = {
-            "address": topic,
-            "messages": {event.type: {"$ref": f"#/components/messages/{event.type}"} for event in events},
-            "description": f"What cannot be read is parked on {dead_letters(topic)} with the reason in a header.",
-        }
-        operations[f"publish.{topic}"] = {"action": "send", "channel": {"$ref": f"#/channels/{topic}"}}
-    for name, event in EVENTS.items():
-        messages[name] = {
-            "name": name,
-            "summary": (event.__doc__ or "").strip(),
-            "contentType": "application/json",
-            "headers": _HEADERS,
-            "payload": {"$ref": f"./events/{name}.json"},
-        }
-    return {
-        "asyncapi": "3.0.0",
-        "info": {"title": "lanjie events", "version": "1", "description": "CloudEvents 1.0, binary mode, over Kafka."},
-        "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": messages},
-    }
-
-
-_HEADERS: Final[Schema] = {
-    "type": "object",
-    "required": ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type"],
-    "properties": {
-        "ce_specversion": {"const": "1.0"},
-        "ce_id": {"type": "string", "format": "uuid"},
-        "ce_type": {"type": "string"},
-        "ce_source": {"type": "string"},
-        "ce_time": {"type": "string", "format": "date-time"},
-        "content-type": {"const": "application/json"},
-        "traceparent": {"type": "string"},
-    },
-}
 
 
 def text_of(document: Schema) -> str:
@@ -119,21 +79,34 @@ def write() -> None:
 
 @commands.command()
 def release() -> None:
-    """Promise today's event schemas to consumers."""
+    """Promise today's doors and event schemas to whoever uses them."""
     for name, document in documents().items():
-        if name.startswith("events/"):
+        if name.startswith("events/") or name in DOORS:
             path = RELEASED / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text_of(document), encoding="utf-8")
 
 
+def broken(released: Path) -> list[str]:
+    """Return what today's doors take away from those that were released, a sentence each."""
+    today = documents()
+    return [
+        f"{name}: {sentence}"
+        for name in DOORS
+        for sentence in broken_promises(json.loads((released / name).read_text(encoding="utf-8")), today[name])
+    ]
+
+
 @commands.command()
 def check() -> None:
-    """Fail where the committed contracts differ from the code."""
-    problems = drift(FOLDER) + drifted_page(ORDERS_PAGE)
-    for problem in problems:
+    """Fail where the committed contracts differ from the code, or a door breaks what was promised."""
+    drifted, breaches = drift(FOLDER) + drifted_page(ORDERS_PAGE), broken(RELEASED)
+    for problem in drifted + breaches:
         typer.secho(problem, fg="red", err=True)
-    if problems:
+    if drifted:
         typer.echo("'make contracts' writes them anew", err=True)
+    if breaches:
+        typer.echo("what was promised stays; add beside it, or begin /v2", err=True)
+    if drifted or breaches:
         raise typer.Exit(1)
     typer.echo(f"{len(documents())} contracts are true")

@@ -14,11 +14,12 @@ from rich.table import Table
 from services import dead_places
 from services.dead_places import Found, Place
 from shared import dead_letter_store
-from shared.command import run
+from shared.command import run, whoever
 from shared.dead_letter_store import Which
 from shared.dead_letter_view import shown
 from shared.dead_letters import LetterState, ReasonClass, opened
 from shared.replaying import replay as put_back
+from shared.settings import BrokerFiles
 
 PAGE: Final = 100
 MOST_AT_ONCE: Final = 100_000
@@ -31,7 +32,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or how th
 Reason = Annotated[ReasonClass | None, typer.Option("--reason", help="Those put aside for this.")]
 All = Annotated[bool, typer.Option("--all", help="All that are parked.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-By = Annotated[str, typer.Option("--by", default_factory=dead_places.whoever, help="Who does it.")]
+By = Annotated[str, typer.Option("--by", default_factory=whoever, help="Who does it.")]
 
 
 @commands.command("list")
@@ -96,7 +97,7 @@ def replay(by: By, ids: Ids = None, reason: Reason = None, *, everything: All = 
             async with dead_places.connected(place) as connection:
                 for first in range(0, len(rows), PAGE):
                     page = [row["id"] for row in rows[first : first + PAGE]]
-                    done += await put_back(connection, kafka, page, seal, by)
+                    done += await put_back(connection, kafka, page, seal, by, BrokerFiles().broker_tls())
         return done, len(asked)
 
     done, asked = run(work)

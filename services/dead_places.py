@@ -1,7 +1,6 @@
 """Where dead letters lie: the services' databases, by the environment or as the local run wrote them down."""
 
 import asyncio
-import getpass
 import json
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,7 +15,7 @@ from shared import dead_letter_store
 from shared.dead_letter_store import Which
 from shared.postgres import RawConnection, Row
 from shared.privacy import Seal
-from shared.settings import read_keys
+from shared.settings import read_keys, told
 
 SERVICES: Final = ("intake", "rules", "notifier")
 
@@ -31,14 +30,6 @@ class Place:
 
 Found = tuple[Place, Row]
 """A letter and where it lies."""
-
-
-def whoever() -> str:
-    """Return the name of who is at the terminal."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _run(name: str) -> dict[str, Any]:
@@ -56,18 +47,17 @@ def _run(name: str) -> dict[str, Any]:
 
 def brokers() -> str:
     """Return where Kafka is."""
-    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or str(_run("lanjie.json")["kafka"])
+    return told("KAFKA_BOOTSTRAP_SERVERS") or str(_run("lanjie.json")["kafka"])
 
 
 def seal() -> Seal:
     """Return what letters are sealed with."""
-    told = os.environ.get("NARRATIVE_KEYS") or f"n1:{_run('secrets.json')['narrative_key']}"
-    return Seal(read_keys(told))
+    return Seal(read_keys(told("NARRATIVE_KEYS") or f"n1:{_run('secrets.json')['narrative_key']}"))
 
 
 async def places() -> list[Place]:
     """Return the services whose letters can be reached."""
-    dsn = os.environ.get("DATABASE_URL")
+    dsn = told("DATABASE_URL")
     if dsn is None:
         return [Place(service, dsn) for service, dsn in _run("lanjie.json")["databases"].items()]
     connection = await asyncpg.connect(dsn)

@@ -20,6 +20,8 @@ from shared.probing import Tuning
 from shared.records import Received
 from shared.relay import Relay
 from shared.settings import Settings
+from shared.tracing_export import exported
+from shared.tracing_messages import handling as traced
 from shared.upkeep import every_hour, forget_letters
 from shared.watchdog import brokers_are_well, exit_for_supervisor, refuse_to_start, watch_pool, watch_producer
 
@@ -70,13 +72,16 @@ async def joined(
             settings.kafka_bootstrap_servers,
             partitions=settings.kafka_partitions,
             replicas=settings.kafka_replicas,
+            tls=settings.broker_tls(),
         ),
+        tls=settings.broker_tls(),
     )
     relay = Relay(pool, publisher.send)
-    handle, seal = handling(pool), settings.narrative()
+    handle, seal, group = handling(pool), settings.narrative(), f"lanjie-{service}"
 
     async def handle_and_say(batch: Sequence[Received]) -> None:
-        relay.publish_soon(await handle(batch))
+        with traced(group, batch) as marked:
+            relay.publish_soon(await handle(marked))
 
     async def put_aside(records: Sequence[Poison]) -> None:
         parked(len(records))
@@ -84,12 +89,12 @@ async def joined(
 
     consumer = Consumer(
         settings.kafka_bootstrap_servers,
-        f"lanjie-{service}",
+        group,
         topics,
         instance=settings.instance(service),
         handle=handle_and_say,
         park=put_aside,
-        tuning=Tuning(express or {}, settings.watchdog_seconds),
+        tuning=Tuning(express or {}, settings.watchdog_seconds, tls=settings.broker_tls()),
     )
     relay.start()
 
@@ -98,20 +103,21 @@ async def joined(
 
     work = (_join(settings, consumer), *_watchdogs(settings, pool, publisher), every_hour(keep_up))
     tasks = [asyncio.create_task(one) for one in work]
-    try:
-        yield Chain(pool, relay, consumer, publisher)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await _leave(pool, relay, consumer, publisher)
-        log.info("stopped", service=service)
+    async with exported(service, settings.instance(service)):
+        try:
+            yield Chain(pool, relay, consumer, publisher)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await _leave(pool, relay, consumer, publisher)
+            log.info("stopped", service=service)
 
 
 def _watchdogs(settings: Settings, pool: Pool, publisher: Publisher) -> Sequence[Coroutine[None, None, None]]:
     seconds, copies = settings.watchdog_seconds, in_sync(settings.kafka_replicas)
 
     async def well() -> bool:
-        return await brokers_are_well(settings.kafka_bootstrap_servers, copies)
+        return await brokers_are_well(settings.kafka_bootstrap_servers, copies, settings.broker_tls())
 
     return (
         watch_pool(pool, settings.database_url, seconds, exit_for_supervisor),
@@ -150,6 +156,7 @@ async def _join(settings: Settings, consumer: Consumer) -> None:
                 settings.kafka_bootstrap_servers,
                 partitions=settings.kafka_partitions,
                 replicas=settings.kafka_replicas,
+                tls=settings.broker_tls(),
             )
         except UnsafeBrokerError as error:
             refuse_to_start(error)

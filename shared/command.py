@@ -1,25 +1,44 @@
 """What the services' commands have in common: a connection, and refusals as one sentence."""
 
 import asyncio
+import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
 import typer
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic import Field, ValidationError
 
-from shared.postgres import MigrationFailedError, RawConnection
+from shared.postgres import MigrationFailedError, Pace, RawConnection, migrate
 from shared.privacy import SealBrokenError
+from shared.settings import Told
 
 T = TypeVar("T")
 
 
-class Database(BaseSettings):
-    """Which database a command works on: the environment variable DATABASE_URL."""
+class Database(Told):
+    """Which database a command works on: DATABASE_URL."""
 
     database_url: str
+
+
+class Migrating(Database):
+    """How a migration spares the services at work: see `shared.postgres.Pace`."""
+
+    migration_lock_seconds: float = Field(default=2.0, gt=0)
+    migration_statement_seconds: float = Field(default=300.0, ge=0)
+
+
+def migrated(service: str) -> None:
+    """Bring a service's schema up to date; end with a sentence and code 1 where it cannot be done."""
+
+    async def work() -> None:
+        told = Migrating()
+        pace = Pace(told.migration_lock_seconds, told.migration_statement_seconds)
+        migrate(told.database_url, service, pace)
+
+    run(work)
 
 
 @asynccontextmanager
@@ -30,6 +49,14 @@ async def connected(schema: str) -> AsyncIterator[RawConnection]:
         yield connection
     finally:
         await connection.close()
+
+
+def whoever() -> str:
+    """Return the name of who is at the terminal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:

@@ -17,6 +17,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
+from shared.broker_tls import security
 from shared.dead_letters import Poison
 from shared.express import ExpressLane
 from shared.fetching import FETCH, leave_encoded, leave_for_good, parse_leniently, tame
@@ -25,6 +26,8 @@ from shared.probing import BATCH_MOST, Probing, Tuning
 from shared.progress import Progress
 from shared.records import Received, Record, failed, read
 from shared.seat import Seat
+from shared.tracing import named
+from shared.tracing_messages import named_all
 
 log = structlog.get_logger()
 
@@ -73,7 +76,7 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
         self._patience = Patience(group, self._end)
         self.progress = Progress(self._tuning.stuck_seconds)
-        self._express = ExpressLane(bootstrap, group, self._tuning.express, handle, self.progress)
+        self._express = ExpressLane(bootstrap, group, self._tuning.express, handle, self.progress, self._tuning.tls)
         self._seat = Seat(group, self.progress, self._express.forget)
         self._probing = Probing(
             group, self._tuning, self._seat, self._express, self._patience, self.progress, self._end
@@ -95,12 +98,19 @@ class Consumer:
 
     async def _run(self) -> None:
         while not self._end.is_set():
+            try:
+                secured = security(self._tuning.tls)
+            except OSError as error:  # somebody is just renewing the files
+                log.warning("broker_unreachable", group=self._group, error=type(error).__name__)
+                await self._probing.pause()
+                continue
             broker = KafkaBroker(
                 self._bootstrap.split(","),
                 consumer_only=True,
                 logger=None,
                 graceful_timeout=FINISH_SECONDS,
                 metadata_max_age_ms=METADATA_MS,
+                security=secured,
             )
             subscription = broker.subscriber(
                 *self._topics,
@@ -179,7 +189,7 @@ class Consumer:
                     await self._settle([one])
                 return
             self._failing.add(batch[0].event_id)
-            log.exception("record_failed", group=self._group)
+            log.exception("record_failed", group=self._group, **named(batch[0].traceparent))
             await self._close_valve_if_ours()
             await self._put_aside([failed(batch[0], error)])
 
@@ -196,5 +206,7 @@ class Consumer:
 
     async def _put_aside(self, records: Sequence[Poison]) -> None:
         if records:
-            log.error("records_parked", group=self._group, reasons=sorted({record.reason for record in records}))
+            traces = named_all([record.headers for record in records])
+            reasons = sorted({record.reason for record in records})
+            log.error("records_parked", group=self._group, reasons=reasons, **traces)
             await self._patience.until_done(lambda: self._park(records))

@@ -20,6 +20,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
 from faststream.kafka.annotations import KafkaMessage
 
+from shared.broker_tls import Tls, security
 from shared.events import Event
 from shared.fetching import FETCH, leave_encoded, parse_leniently, tame
 from shared.patience import Patience
@@ -62,8 +63,10 @@ class ExpressLane:
         waiting: Mapping[str, Since],
         handle: Callable[[Sequence[Received]], Awaitable[None]],
         progress: Progress,
+        tls: Tls | None = None,
     ) -> None:
         self._bootstrap = bootstrap
+        self._tls = tls
         self._group = group
         self._waiting = waiting
         self._handle = handle
@@ -129,7 +132,11 @@ class ExpressLane:
 
     async def _open(self, lags: Mapping[Place, int]) -> None:
         broker = KafkaBroker(
-            self._bootstrap.split(","), consumer_only=True, logger=None, graceful_timeout=FINISH_SECONDS
+            self._bootstrap.split(","),
+            consumer_only=True,
+            logger=None,
+            graceful_timeout=FINISH_SECONDS,
+            security=security(self._tls),
         )
         subscription = broker.subscriber(
             partitions=[TopicPartition(place.topic, place.partition) for place in sorted(lags)],

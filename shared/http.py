@@ -18,10 +18,13 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from shared.errors import FieldProblem, Refusal, invalid
 from shared.postgres import TRANSIENT
 from shared.protocol import PROBLEM_JSON, Edge, LimitedProtocol
+from shared.tracing import current
+from shared.tracing_http import TracedRequests
 
 log = structlog.get_logger()
 
@@ -151,6 +154,7 @@ def unavailable() -> Refusal:
 def install_refusals(app: FastAPI, edge: Edge | None = None) -> None:
     """Answer every failure with a problem document that shows no internals, and count it."""
     app.state.edge = edge or Edge()
+    app.add_middleware(TracedRequests)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _misrouted)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -174,7 +178,18 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _misrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return _answer(request, Refusal(status, f"{status.phrase}.", headers=error.headers))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request) or headers["Allow"]
+    return _answer(request, Refusal(status, f"{status.phrase}.", headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Return every method that is described of an address; Starlette tells those of the first route alone."""
+    described = request.app.openapi()["paths"].items()
+    path = request.scope["path"]
+    methods = [calls for template, calls in described if compile_path(template)[0].fullmatch(path)]
+    return ", ".join(sorted(method.upper() for method in methods[0])) if methods else ""
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
@@ -193,7 +208,9 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_failure", exc_info=error)
-    return _answer(request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side; it is logged."))
+    headers = {"traceparent": current()}  # this answer goes past what names the trace in all others
+    why = "Something failed on our side; it is logged."
+    return _answer(request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, why, headers=headers))
 
 
 class Server(uvicorn.Server):

@@ -26,8 +26,11 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from shared.broker_tls import Tls, client_options
 from shared.events import TALLIES, TOPICS, dead_letters
 from shared.outbox import Outgoing
+from shared.tracing import named, on
+from shared.tracing_messages import marked, note_sent
 
 log = structlog.get_logger()
 
@@ -51,8 +54,15 @@ class Publisher:
     `restore` creates the topics that are missing; it is asked when a topic turns out to be gone.
     """
 
-    def __init__(self, bootstrap: str, source: str, restore: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        source: str,
+        restore: Callable[[], Awaitable[None]] | None = None,
+        tls: Tls | None = None,
+    ) -> None:
         self._bootstrap = bootstrap
+        self._tls = tls
         self._common = [
             ("ce_specversion", b"1.0"),
             ("ce_source", source.encode()),
@@ -69,6 +79,14 @@ class Publisher:
 
         Rows of one key come out in the order they are given in.
         """
+        if not on():
+            return await self._send(rows)
+        began, sent = time.time_ns(), marked(rows)
+        said = await self._send(sent)
+        note_sent(rows, sent, said, began)
+        return said
+
+    async def _send(self, rows: Sequence[Outgoing]) -> list[UUID]:
         said: list[UUID] = []
         producer = None
         try:
@@ -144,6 +162,7 @@ class Publisher:
                     enable_idempotence=True,
                     request_timeout_ms=8000,
                     max_batch_size=BATCH_BYTES,
+                    **client_options(self._tls),
                 )
                 try:
                     await producer.start()
@@ -179,7 +198,7 @@ def fits(row: Outgoing) -> bool:
     """Whether a row fits into a request; one that does not must not hold up the others of its page."""
     if len(row.payload) <= MOST_BYTES:
         return True
-    log.error("event_too_large", type=row.type, bytes=len(row.payload))
+    log.error("event_too_large", type=row.type, bytes=len(row.payload), **named(row.traceparent))
     return False
 
 
@@ -215,14 +234,14 @@ class UnsafeBrokerError(Exception):
     """The brokers would lose what they have acknowledged. The message says which setting, why, and what to do."""
 
 
-async def ensure_topics(bootstrap: str, *, partitions: int, replicas: int) -> None:
+async def ensure_topics(bootstrap: str, *, partitions: int, replicas: int, tls: Tls | None = None) -> None:
     """Create the topics that are missing, dead letters included, in `replicas` copies; look at those that are there.
 
     Of three copies two must have a record before it is acknowledged (`min.insync.replicas`), so one broker may be
     lost without a record or a pause. Raises `UnsafeBrokerError` for a topic that keeps fewer copies than asked for
     or acknowledges too early; `KafkaError` where the brokers cannot do it (yet).
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options(tls))
     try:
         await admin.start()
         there = set(await admin.list_topics())

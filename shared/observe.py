@@ -13,20 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.consumer import Consumer
-from shared.dead_letters import parked_by_reason
 from shared.kafka import Publisher
-from shared.outbox import oldest_unsent_seconds
 from shared.postgres import TRANSIENT, Pool
-from shared.progress import STATES
-
-STAGE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-"""Seconds: from a machine's stages to an officer's and a bank's deadlines."""
+from shared.tracing import add_trace_id
 
 WITH_BROKER: Final = frozenset({"ok", "standby"})
 WITHOUT_BROKER: Final = WITH_BROKER | {"joining", "unreachable"}
@@ -39,6 +34,7 @@ def configure_logging(service: str) -> None:
     """Send every log line, ours and the libraries', to standard output as one JSON object."""
     processors: list[Any] = [
         structlog.stdlib.add_log_level,
+        add_trace_id,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_the_exception,
         _leave_judging_to_us,
@@ -98,65 +94,6 @@ class Runtime:
     pool: Pool
     consumer: Consumer
     publisher: Publisher
-
-
-class RuntimeMetrics:
-    """The metrics every service has, whatever it is for."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.lag = Gauge(
-            "lanjie_consumer_lag_records", "Records on the consumed topics that are not handled yet", registry=registry
-        )
-        self.stuck = Gauge(
-            "lanjie_consumer_stuck_seconds", "How long records have waited without one being handled", registry=registry
-        )
-        self.handled = Gauge(
-            "lanjie_consumer_handled_records", "Records handled since the process started", registry=registry
-        )
-        self.ahead = Gauge(
-            "lanjie_consumer_express_records", "Records handled ahead of a backlog, of all handled", registry=registry
-        )
-        self.state = Gauge("lanjie_consumer_state", "1 for the state the consumer is in", ["state"], registry=registry)
-        self.failing = Gauge(
-            "lanjie_producer_failing_seconds", "How long every attempt to publish has failed", registry=registry
-        )
-        self.unsent = Gauge(
-            "lanjie_outbox_oldest_seconds", "Age of the oldest event the broker has not acknowledged", registry=registry
-        )
-        self.awaiting = Gauge(
-            "lanjie_outbox_awaiting_answer",
-            "Events that were published and whose answer is not back",
-            registry=registry,
-        )
-        self.database_up = Gauge("lanjie_database_up", "1 when the last query went through", registry=registry)
-        self.parked = Counter(
-            "lanjie_dead_letters_total", "Records put aside because they cannot be read or handled", registry=registry
-        )
-        self.letters = Gauge(
-            "lanjie_dead_letters_parked",
-            "Dead letters that wait for somebody, by why they were put aside; the same on all replicas",
-            ["reason_class"],
-            registry=registry,
-        )
-
-    async def refresh(self, runtime: Runtime) -> None:
-        """Read the gauges anew."""
-        progress = runtime.consumer.progress
-        self.lag.set(progress.lag)
-        self.stuck.set(progress.stuck_seconds())
-        self.handled.set(progress.handled)
-        self.ahead.set(progress.ahead)
-        for state in STATES:
-            self.state.labels(state).set(state == progress.state())
-        self.failing.set(runtime.publisher.failing_seconds())
-        try:
-            self.unsent.set(await oldest_unsent_seconds(runtime.pool))
-            self.awaiting.set(await runtime.pool.fetchval("select count(*) from outbox where awaits_answer"))
-            for reason_class, letters in (await parked_by_reason(runtime.pool)).items():
-                self.letters.labels(reason_class.value).set(letters)
-            self.database_up.set(1)
-        except TRANSIENT:
-            self.database_up.set(0)
 
 
 @dataclass(slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -29,6 +32,8 @@ AnyConnection: TypeAlias = Connection | RawConnection
 
 MUST_BE_ON: Final = ("fsync", "full_page_writes", "synchronous_commit")
 COMMAND_TIMEOUT_SECONDS: Final = 30.0
+PASSING: Final = re.compile(r"\((55P03|25006)\)")
+"""What a migration says that could not have a lock in time, or found a server that is still recovering."""
 
 TRANSIENT: Final = (
     OSError,
@@ -98,19 +103,40 @@ async def refuse_unsafe(pool: Pool) -> None:
         raise UnsafeDatabaseError(f"refusing to start: {names} is off, so confirmed reports could be lost")
 
 
-def migrate(dsn: str, service: str) -> None:
-    """Bring `service`'s schema up to date with dbmate, creating the schema where it is missing."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a migration spares those at work on the tables.
+
+    It waits for a lock for `lock_seconds` at most, since all who come after it wait behind it; then it makes room for
+    `pause_seconds` and tries again, so many `tries`. A statement that takes `statement_seconds` is undone (0: none is).
+    """
+
+    lock_seconds: float = 2.0
+    statement_seconds: float = 300.0
+    pause_seconds: float = 1.0
+    tries: int = 60
+
+
+def migrate(dsn: str, service: str, pace: Pace = Pace()) -> None:
+    """Bring `service`'s schema up to date with dbmate, creating the schema where it is missing.
+
+    Each migration is a transaction, so one that has to wait too long leaves nothing half done.
+    """
     root = Path(__file__).parent.parent
     command = [
         dbmate(),
-        *("--url", _dbmate_url(dsn, service)),
+        *("--url", _dbmate_url(dsn, service, pace)),
         *("--migrations-dir", str(root / "shared" / "migrations")),
         *("--migrations-dir", str(root / "services" / service / "migrations")),
         *("--no-dump-schema", "--migration-lock", "migrate"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MigrationFailedError(f"{service}: {re.sub(r':[^:@/]*@', ':***@', done.stderr.strip())}")
+    for left in reversed(range(pace.tries)):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return
+        if not (left and PASSING.search(done.stderr)):
+            raise MigrationFailedError(f"{service}: {re.sub(r':[^:@/]*@', ':***@', done.stderr.strip())}")
+        time.sleep(pace.pause_seconds)
 
 
 def dbmate() -> str:
@@ -122,7 +148,13 @@ def dbmate() -> str:
     return found
 
 
-def _dbmate_url(dsn: str, schema: str) -> str:
+def _dbmate_url(dsn: str, schema: str, pace: Pace) -> str:
     parts = urlsplit(dsn)
-    query = {"sslmode": "disable", **dict(parse_qsl(parts.query)), "search_path": schema}
+    query = {
+        "sslmode": os.environ.get("PGSSLMODE", "disable"),  # asyncpg goes by it too, and by PGSSLROOTCERT
+        **dict(parse_qsl(parts.query)),
+        "search_path": schema,
+        "lock_timeout": f"{pace.lock_seconds * 1000:.0f}",
+        "statement_timeout": f"{pace.statement_seconds * 1000:.0f}",
+    }
     return urlunsplit(parts._replace(query=urlencode(query)))

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from shared.broker_tls import Tls
 from shared.express import MAIN_MOST_BESIDE, ExpressLane, Since
 from shared.patience import Patience
 from shared.progress import Progress
@@ -37,6 +38,7 @@ class Tuning:
     express: Mapping[str, Since] = field(default_factory=dict)
     stuck_seconds: float = STUCK_AFTER_SECONDS
     give_up: GiveUp = exit_for_supervisor
+    tls: Tls | None = None
 
 
 @dataclass(slots=True)

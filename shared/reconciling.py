@@ -16,11 +16,11 @@ from math import ceil
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from shared.chain import Chain, Handle
 from shared.counting import Counting
 from shared.events import Tallied, Tally, TallyTaken
+from shared.metrics import Question, Shelf, one_of
 from shared.outbox import Outgoing, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.records import Received
@@ -118,7 +118,7 @@ class Reconciler:
         ear: Ear,
         share: Share,
         settings: Settings,
-        registry: CollectorRegistry,
+        metrics: "ReconcilingMetrics",
     ) -> None:
         self._pool = pool
         self._publish = publish
@@ -128,7 +128,10 @@ class Reconciler:
         self._others = {one.speaker: _Between() for one in share.compared}
         self._rounds = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self._add_metrics(registry)
+        self._metrics = metrics
+        for speaker, other in self._others.items():
+            metrics.age.labels(self._name(speaker)).set_function(other.age)
+            self._show(speaker)
 
     def open(self) -> None:
         """Begin to say and to compare."""
@@ -196,7 +199,7 @@ class Reconciler:
             hopeful = [gap for gap in found if not gap.given_up]
             tried, rows = await _repeated(connection, one.mend, hopeful, self._settings.reconcile_most)
         between = self._name(one.speaker)
-        self._repeated.labels(between, one.what.value).inc(len(rows))
+        self._metrics.repeated.labels(between, one.what.value).inc(len(rows))
         if given_up := gaps.tried(tried):
             log.error("gaps_stay", between=between, of=one.what.value, **_told(given_up))
         if rows:
@@ -204,7 +207,7 @@ class Reconciler:
         return rows
 
     def _name(self, speaker: str) -> str:
-        return f"{self._share.service}_{speaker}"
+        return between(self._share, speaker)
 
     def _forget_the_silent(self) -> None:
         """Forget the gaps to whom we hear no more: another replica does, or it is down, which its own metrics tell."""
@@ -218,40 +221,54 @@ class Reconciler:
         missing = self._others[speaker].gaps.missing()
         for one in self._share.compared:
             if one.speaker == speaker:
-                self._gaps.labels(self._name(speaker), one.what.value).set(missing[one.what])
+                self._metrics.gaps.labels(self._name(speaker), one.what.value).set(missing[one.what])
 
-    def _add_metrics(self, registry: CollectorRegistry) -> None:
-        if not self._share.compared:
+
+def between(share: Share, speaker: str) -> str:
+    """Name two services of which one compares what the other says."""
+    return f"{share.service}_{speaker}"
+
+
+class ReconcilingMetrics:
+    """What the reconciler shows of a service that compares anything."""
+
+    def __init__(self, shelf: Shelf, share: Share) -> None:
+        if not share.compared:
             return
-        self._gaps = Gauge(
+        pairs = one_of(dict.fromkeys(between(share, one.speaker) for one in share.compared))
+        things = one_of(dict.fromkeys(one.what for one in share.compared))
+        self.gaps = shelf.gauge(
             "lanjie_reconciliation_gaps",
-            "Things that another service lacks, or has too many of, for longer than is usual: 0 is healthy",
-            ["between", "of"],
-            registry=registry,
+            "Things that another service lacks, or has too many of, for longer than is usual. Take the greatest of the "
+            "replicas",
+            "has anything been lost between two services? 0 is healthy",
+            Question.STUCK,
+            between=pairs,
+            of=things,
         )
-        self._repeated = Counter(
+        self.repeated = shelf.counter(
             "lanjie_reconciliation_repeated_total",
-            "Events put back because another service lacked what they say: what is being lost?",
-            ["between", "of"],
-            registry=registry,
+            "Events put back because another service lacked what they say",
+            "what is being lost?",
+            Question.STUCK,
+            between=pairs,
+            of=things,
         )
-        age = Gauge(
+        self.age = shelf.gauge(
             "lanjie_reconciliation_last_success_seconds",
-            "How long ago this replica compared: does the reconciler work? Take the least of all replicas",
-            ["between"],
-            registry=registry,
+            "How long ago this replica compared. Take the least of the replicas",
+            "does the reconciler work?",
+            Question.STUCK,
+            between=pairs,
         )
-        for speaker, other in self._others.items():
-            age.labels(self._name(speaker)).set_function(other.age)
-            self._show(speaker)
 
 
 @asynccontextmanager
 async def reconciled(
-    chain: Chain, ear: Ear, share: Share, settings: Settings, registry: CollectorRegistry
+    chain: Chain, ear: Ear, share: Share, settings: Settings, metrics: ReconcilingMetrics
 ) -> AsyncIterator[None]:
     """Have a service take its share for as long as the context lasts."""
-    reconciler = Reconciler(chain.pool, chain.relay.publish_soon, ear, share, settings, registry)
+    reconciler = Reconciler(chain.pool, chain.relay.publish_soon, ear, share, settings, metrics)
     reconciler.open()
     try:
         yield

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared import dead_letter_store
+from shared.broker_tls import Tls, client_options
 from shared.dead_letters import Letter, LetterState, opened
 from shared.postgres import AnyConnection
 from shared.privacy import Seal
@@ -16,7 +17,9 @@ class NotReplayedError(ValueError):
     """Letters could not be put back; they are parked still. Look whether the broker is up, and do it again."""
 
 
-async def replay(connection: AnyConnection, bootstrap: str, ids: Sequence[UUID], seal: Seal, actor: str) -> int:
+async def replay(
+    connection: AnyConnection, bootstrap: str, ids: Sequence[UUID], seal: Seal, actor: str, tls: Tls | None = None
+) -> int:
     """Put parked letters back, each with its key and headers; return how many were.
 
     A letter counts as replayed once the brokers have it. Where that cannot be known it stays parked, and may come
@@ -27,14 +30,15 @@ async def replay(connection: AnyConnection, bootstrap: str, ids: Sequence[UUID],
         rows = await dead_letter_store.end(connection, ids, LetterState.REPLAYED, actor, "replayed")
         records = [(row["topic"], opened(row["sealed"], row["id"], seal)) for row in rows]
         if records:
-            await _publish(bootstrap, records)
+            await _publish(bootstrap, records, tls)
     return len(records)
 
 
-async def _publish(bootstrap: str, records: Sequence[tuple[str, Letter]]) -> None:
+async def _publish(bootstrap: str, records: Sequence[tuple[str, Letter]], tls: Tls | None) -> None:
     if any(letter.key is None and letter.value is None for _, letter in records):
         raise NotReplayedError("a letter with neither key nor value says nothing that could be put back; drop it")
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    options = client_options(tls)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, **options)
     try:
         await producer.start()
         for topic, letter in records:

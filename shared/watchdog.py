@@ -14,6 +14,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from shared.broker_tls import Tls, client_options
 from shared.events import TOPICS
 from shared.postgres import TRANSIENT, Pool
 
@@ -88,9 +89,10 @@ async def watch_producer(
         await asyncio.sleep(seconds / LOOKS)
 
 
-async def brokers_are_well(bootstrap: str, in_sync: int) -> bool:
+async def brokers_are_well(bootstrap: str, in_sync: int, tls: Tls | None = None) -> bool:
     """Whether every partition has a leader and as many copies in sync as a record needs to be acknowledged."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(CALL_SECONDS * 1000))
+    limit = int(CALL_SECONDS * 1000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=limit, **client_options(tls))
     try:
         async with asyncio.timeout(CALL_SECONDS):
             await admin.start()

@@ -163,7 +163,7 @@ class Door:
 @asynccontextmanager
 async def intake_door(dsn: str, **settings: Any) -> AsyncIterator[Door]:  # noqa: ANN401
     """Open the banks' door on a database."""
-    told = intake_app.Settings(**_settings(dsn), **settings)
+    told = intake_app.Settings(**{**_settings(dsn), **settings})
     async with _open(intake_app.build(told), dsn, "intake") as door:
         yield door
 

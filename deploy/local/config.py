@@ -25,6 +25,7 @@ APACHE_PORTS: Final = {
     "kafka3": 8710,
     "kafka3_controller": 8711,
 }
+OPS_PORTS: Final = {"prometheus": 8712, "alertmanager": 8713}
 KAFKAS: Final = ("embedded", "apache")
 CLUSTERS: Final = (1, 3)
 HOST: Final = "127.0.0.1"
@@ -58,13 +59,17 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """One local run. Everything it writes is under `folder`. `apache`: Apache Kafka instead of the embedded broker."""
+    """One local run. Everything it writes is under `folder`.
+
+    `apache`: Apache Kafka instead of the embedded broker. `ops`: Prometheus and Alertmanager beside it.
+    """
 
     folder: Path
     ports: dict[str, int]
     secrets: dict[str, Any]
     apache: bool = False
     brokers: tuple[Broker, ...] = ()
+    ops: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -80,8 +85,10 @@ class Local:
                 "Make it yours, name another one with LANJIE_RUN_DIR, or forget it with 'make clean'."
             ) from error
         apache, count = _kafka()
-        ports = _ports({**DEFAULT_PORTS, **(dict(list(APACHE_PORTS.items())[: 2 * count - 1]) if apache else {})})
-        return cls(folder, ports, made, apache, tuple(_brokers(ports, count)))
+        ops = os.environ.get("OPS", "0") != "0"
+        more = dict(list(APACHE_PORTS.items())[: 2 * count - 1]) if apache else {}
+        ports = _ports({**DEFAULT_PORTS, **more, **(OPS_PORTS if ops else {})})
+        return cls(folder, ports, made, apache, tuple(_brokers(ports, count)), ops)
 
     def url(self, service: str) -> str:
         """Return the address of a service's door."""

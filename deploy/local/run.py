@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 from rich.console import Console
 
-from deploy.local import apache, postgres
+from deploy.local import apache, postgres, prometheus
 from deploy.local.config import (
     REFERENCE,
     ROOT,
@@ -50,6 +50,9 @@ def main() -> None:
         if local.apache:
             console.print("Apache Kafka's jars: fetched by Maven the first time")
             apache.jars()
+        if local.ops:
+            console.print("Prometheus and Alertmanager: Debian's packages are fetched the first time")
+            prometheus.prepare(local)
         postgres.initialise(local)
         with supervised(local) as supervisor, announced(local):
             info = asyncio.run(_bring_up(local, supervisor.commands))
@@ -123,7 +126,7 @@ async def _reference(local: Local) -> dict[str, Any]:
         await notifier_reference.add_officer(connection, **officer, token=tokens[officer["name"]])
     await connection.close()
     return {
-        **{service: local.url(service) for service in SERVICES},
+        **{part: local.url(part) for part in (*SERVICES, *(prometheus.PARTS if local.ops else ()))},
         "kafka": local.kafka,
         "databases": {service: local.dsn(service) for service in SERVICES},
         "bank_keys": {bank: keys[bank] for bank in banks},
@@ -165,7 +168,7 @@ def _say_doors(info: dict[str, Any], local: Local) -> None:
     console.print(
         f"""
 [bold]doors[/]    banks {info["intake"]}   police {info["notifier"]}   rules {info["rules"]}
-         each with /metrics and /health/ready
+         each with /metrics and /health/ready{_ops(local)}
 [bold]bank[/]     {bank}  {key}
 [bold]officer[/]  {officer["name"]} ({officer["unit"]}, {officer["role"]})  {officer["token"]}
          all of them: {local.folder}/lanjie.json
@@ -178,6 +181,12 @@ def _say_doors(info: dict[str, Any], local: Local) -> None:
 Ctrl-C stops everything.""",
         soft_wrap=True,
     )
+
+
+def _ops(local: Local) -> str:
+    if not local.ops:
+        return ""
+    return "\n[bold]ops[/]      " + "   ".join(f"{part} {local.url(part)}" for part in prometheus.PARTS)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from deploy.local import prometheus
 from deploy.local.config import HOST, ROOT, SERVICES, CannotRunError, Local, packaged
 
 KAFKA_BINARY: Final = packaged("noida_db", "noida-db")
@@ -57,6 +58,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
         )
         more = "stopsignal=TERM\nautostart=true\nstopwaitsecs=5"
         sections.append(_program(local, broker.name, kafka, _which(local), more))
+    if local.ops:
+        for part, command in prometheus.commands(local).items():
+            sections.append(_program(local, part, command, {}, "stopsignal=TERM\nautostart=true\nstopwaitsecs=10"))
     for service in SERVICES:
         told = local.environment(service)
         command = f"{sys.executable} -m services.{service}"

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from shared.events import Advice, CaseStatus, DispositionOutcome, Finding, Level, RuleFinding
+from shared.openapi import Problem
 from shared.postgres import Row
 
 
@@ -15,6 +16,17 @@ class ReportReceipt(BaseModel):
 
     id: UUID
     status: Literal["received"] = "received"
+
+
+class BatchAnswer(BaseModel):
+    """One line of a batch's answer: `code` is what a single post of that line would have got."""
+
+    line: int
+    idempotency_key: str | None = None
+    code: int
+    id: UUID | None = None
+    status: Literal["received"] | None = None
+    problem: Problem | None = None
 
 
 class CaseState(BaseModel):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
@@ -12,12 +13,15 @@ from starlette.routing import Route
 
 from services.intake import consumers, handlers, order_routes, reconciling, routes, store, upkeep
 from services.intake.access import Allowance
+from services.intake.answers import BatchAnswer
 from services.intake.backlog import Backlog
 from services.intake.batch import BatchLine
 from services.intake.desk import FilingDesk, VerdictBoard
 from services.intake.disposition import Disposition
 from services.intake.door import Door
 from services.intake.handlers import FilingOutcome
+from services.intake.last_reports import LastReports
+from services.intake.links import LINKS
 from services.intake.metrics import Metrics
 from services.intake.order import Feedback
 from services.intake.report import Privacy, Report
@@ -27,15 +31,18 @@ from shared.chain import Chain, Handle, joined
 from shared.events import CASES, ORDERS, TALLIES, VERDICTS
 from shared.http import install_refusals
 from shared.observe import Operations
-from shared.openapi import describe
+from shared.openapi import describe, named
 from shared.postgres import Pool
 from shared.protocol import Edge
 from shared.reconciling import Ear, reconciled
 from shared.settings import IdentitySettings
 from shared.tasks import forever
+from shared.tracing_http import FRAMEWORKS_OWN
 from shared.upkeep import every_hour
 
 REFERENCE_EVERY_SECONDS: Final = 5.0
+HEARS: Final = (VERDICTS, CASES, ORDERS, TALLIES)
+EXAMPLES: Final = Path(__file__).with_name("examples.json")
 
 
 class Settings(IdentitySettings):
@@ -77,7 +84,7 @@ def build(settings: Settings | None = None) -> FastAPI:
                 joined(
                     settings,
                     "intake",
-                    (VERDICTS, CASES, ORDERS, TALLIES),
+                    HEARS,
                     handling,
                     metrics.parked.inc,
                     express={VERDICTS: consumers.since},
@@ -88,12 +95,13 @@ def build(settings: Settings | None = None) -> FastAPI:
             stack.push_async_callback(door.desk.close)
             door.board.open()
             stack.push_async_callback(door.board.close)
-            work = [_keep_reference_fresh(chain.pool, door), forever(door.backlog.look)]
+            last_reports = LastReports(chain.pool, metrics.last_report)
+            work = [_keep_reference_fresh(chain.pool, door), forever(door.backlog.look), forever(last_reports.look)]
             if settings.reports_kept_days:
                 work.append(_keep_up(chain.pool, timedelta(days=settings.reports_kept_days)))
             for one in work:
                 stack.callback(asyncio.create_task(one).cancel)
-            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.registry))
+            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.reconciling))
             app.state.door = door
             chains.append(chain)
             yield
@@ -105,6 +113,8 @@ def build(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=named,
+        telemetry=FRAMEWORKS_OWN,
     )
     app.state.stopping = lambda: False
     install_refusals(app, settings.edge(metrics) if settings else None)
@@ -114,6 +124,7 @@ def build(settings: Settings | None = None) -> FastAPI:
     app.router.routes[:0] = [
         Route("/v1/reports", routes.post_report, methods=["POST"]),
         Route("/v1/reports/batch", routes.post_batch, methods=["POST"]),
+        Route("/v1/reports/batch", routes.get_batch, methods=["GET"], include_in_schema=False),
     ]
     operations = Operations(
         registry=metrics.registry,
@@ -122,7 +133,8 @@ def build(settings: Settings | None = None) -> FastAPI:
         door_without_broker=True,
     )
     app.router.routes.extend(operations.routes)
-    describe(app, (Report, BatchLine, Disposition, Feedback), "A key of the bank: lanjie_bank_…")
+    bodies = (Report, BatchLine, BatchAnswer, Disposition, Feedback)
+    describe(app, bodies, "A key of the bank: lanjie_bank_…", links=LINKS, examples=EXAMPLES)
     return app
 
 

@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from services.intake.door import Door, accepted, filing, idempotency_key
+from services.intake.door import IDEMPOTENCY_KEY, Door, accepted, filing, idempotency_key
 from services.intake.handlers import FilingOutcome, KeyReused
 from services.intake.report import Report
 from services.intake.store import Filing
 from shared.errors import Refusal
+from shared.fields import described
 from shared.http import parse
 
 LIMIT_BYTES: Final = 8 * 1024 * 1024
@@ -23,7 +24,7 @@ NDJSON: Final = "application/x-ndjson"
 class BatchLine(Report):
     """One line of a batch: a report with its idempotency key."""
 
-    idempotency_key: str
+    idempotency_key: Annotated[str, described(pattern=f"^({IDEMPOTENCY_KEY.pattern})$")]
 
     def report(self) -> Report:
         """Return the report alone, so that a batch line and a single post of the same facts are the same."""

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import structlog
+
 from services.intake.desk import VerdictBoard
 from services.intake.hearing import hear
 from services.intake.metrics import Metrics
 from shared.chain import Handle
-from shared.events import Event, VerdictReached
+from shared.events import Event, Level, OrderChanged, VerdictReached
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from shared.records import Received
+from shared.tracing import named
+
+log = structlog.get_logger()
 
 
 def since(event: Event) -> datetime | None:
@@ -25,13 +30,24 @@ def handling(pool: Pool, board: VerdictBoard, metrics: Metrics) -> Handle:
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outgoing]:
         events = [received.event for received in batch]
-        await hear(pool, events)
+        traces = {one.event.order_id: one.traceparent for one in batch if isinstance(one.event, OrderChanged)}
+        await hear(pool, events, traces)
         verdicts = [event for event in events if isinstance(event, VerdictReached)]
         board.show([verdict.report.report_id for verdict in verdicts])
         _time(metrics, verdicts)
+        _tell(batch)
         return []
 
     return handle
+
+
+def _tell(batch: Sequence[Received]) -> None:
+    """Log the verdicts that call the police: few of all, and the ones somebody will ask about."""
+    for one in batch:
+        verdict = one.event
+        if isinstance(verdict, VerdictReached) and verdict.level is Level.ALERT:
+            report_id = str(verdict.report.report_id)
+            log.info("alert_verdict_shown", report_id=report_id, version=verdict.version, **named(one.traceparent))
 
 
 def _time(metrics: Metrics, verdicts: Sequence[VerdictReached]) -> None:

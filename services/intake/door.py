@@ -1,7 +1,6 @@
 """The banks' door: what its routes share."""
 
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -25,7 +24,6 @@ from shared.postgres import Pool
 from shared.relay import Relay
 
 IDEMPOTENCY_KEY: Final = re.compile(r'([A-Za-z0-9._:/+=-]{1,128})|"([A-Za-z0-9._:/+=-]{1,128})"')
-TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True)
@@ -86,11 +84,3 @@ def idempotency_key(text: str) -> str:
             HTTPStatus.BAD_REQUEST, "The Idempotency-Key must be 1 to 128 letters, digits or any of . _ : / + = -"
         )
     return match.group(1) or match.group(2)
-
-
-def traceparent(request: Request) -> str:
-    """Return the trace the request belongs to, or begin one."""
-    given = request.headers.get("traceparent", "")
-    if TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

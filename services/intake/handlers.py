@@ -19,6 +19,7 @@ from shared.events import DispositionRecorded, OrderChanged
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.privacy import Seal, Tokens
+from shared.tracing import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ async def record_disposition(
             amount_fen=amount,
             recorded_at=now,
         )
-        rows = [outgoing(event, new, traceparent=report["traceparent"], awaits_answer=True)]
+        rows = [outgoing(event, new, traceparent=joined(report["traceparent"]), awaits_answer=True)]
         await keep(connection, rows)
     return new, now, rows
 
@@ -122,12 +123,13 @@ async def receive_feedback(
     tokens, identity = privacy
     digest = fingerprint(feedback, tokens)
     async with pool.acquire() as connection, connection.transaction():
-        order = await _own_order(connection, bank, order_id)
+        order, stored = await _own_order(connection, bank, order_id)
+        trace = joined(stored)
         if errors := orders.problems(feedback, order, now):
             raise invalid(*errors)
         event = orders.received(feedback, order, new_id(), identity, now)
         if await order_store.insert_feedback(connection, event, digest):
-            rows = [outgoing(event, event.feedback_id, awaits_answer=True)]
+            rows = [outgoing(event, event.feedback_id, traceparent=trace, awaits_answer=True)]
             await keep(connection, rows)
             return FeedbackAnswer(event.feedback_id, rows)
         first = await order_store.feedback_of(connection, order_id)
@@ -136,7 +138,7 @@ async def receive_feedback(
         other = orders.contradicted(feedback, order, new_id(), now)
         rows = []
         if await order_store.insert_contradiction(connection, other, digest):
-            rows = [outgoing(other, other.contradiction_id, awaits_answer=True)]
+            rows = [outgoing(other, other.contradiction_id, traceparent=trace, awaits_answer=True)]
             await keep(connection, rows)
     refusal = conflict(
         "This order already has another feedback; the difference was sent to the police unit for review."
@@ -144,25 +146,31 @@ async def receive_feedback(
     return FeedbackAnswer(first["id"], rows, refusal)
 
 
-async def _own_order(connection: Connection, bank: str, order_id: UUID) -> OrderChanged:
+Traced = tuple[OrderChanged, str]
+"""An order and the trace it belongs to."""
+
+
+async def _own_order(connection: Connection, bank: str, order_id: UUID) -> Traced:
     row = await order_store.order_of(connection, bank, order_id)
     if row is None:
         raise not_found("order")
-    return OrderChanged.model_validate_json(row["event"])
+    return OrderChanged.model_validate_json(row["event"]), row["traceparent"]
 
 
-async def show_orders(pool: Pool, bank: str, status: str | None, after: UUID | None, most: int) -> list[OrderChanged]:
+async def show_orders(pool: Pool, bank: str, status: str | None, after: UUID | None, most: int) -> list[Traced]:
     """Return a page of a bank's orders and record that it looked at the people in them."""
     async with pool.acquire() as connection, connection.transaction():
         rows = await order_store.orders_of(connection, bank, status, after, most)
-        found = [OrderChanged.model_validate_json(row["event"]) for row in rows]
-        await order_store.record_looks(connection, f"bank:{bank}", "order_shown", [order.order_id for order in found])
+        found = [(OrderChanged.model_validate_json(row["event"]), str(row["traceparent"])) for row in rows]
+        looked = [order.order_id for order, _ in found]
+        await order_store.record_looks(connection, f"bank:{bank}", "order_shown", looked)
     return found
 
 
-async def show_order(pool: Pool, bank: str, order_id: UUID) -> OrderChanged:
+async def show_order(pool: Pool, bank: str, order_id: UUID) -> Traced:
     """Return one order of a bank and record that it looked at the people in it."""
     async with pool.acquire() as connection, connection.transaction():
-        order = await _own_order(connection, bank, order_id)
+        order, trace = await _own_order(connection, bank, order_id)
         await order_store.record_looks(connection, f"bank:{bank}", "order_shown", [order_id])
-    return order
+    joined(trace)
+    return order, trace

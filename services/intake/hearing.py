@@ -3,7 +3,9 @@
 Verdicts come before cases in it: a report whose verdict and case come together has both its answers at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from services.intake import order_store, store
@@ -20,9 +22,11 @@ from shared.events import (
 from shared.outbox import Outgoing, answered, keep, outgoing
 from shared.postgres import Connection, Pool
 
+UNTRACED: Final[Mapping[UUID, str]] = MappingProxyType({})
 
-async def hear(pool: Pool, events: Sequence[Event]) -> None:
-    """Keep the newest of what is said, and end the obligations it answers."""
+
+async def hear(pool: Pool, events: Sequence[Event], traces: Mapping[UUID, str] = UNTRACED) -> None:
+    """Keep the newest of what is said, and end the obligations it answers. `traces` are those of orders, by id."""
     verdicts = [event for event in events if isinstance(event, VerdictReached)]
     cases = [event for event in events if isinstance(event, CaseChanged)]
     orders = [event for event in events if isinstance(event, OrderChanged)]
@@ -36,7 +40,7 @@ async def hear(pool: Pool, events: Sequence[Event]) -> None:
             await _note_cases(connection, cases)
         await _end_questions(connection, verdicts, cases, counted)
         if orders:
-            await _note_orders(connection, orders)
+            await _note_orders(connection, orders, traces)
         await answered(connection, ended)
 
 
@@ -80,7 +84,7 @@ def question(event: bytes, traceparent: str) -> Outgoing:
     return outgoing(report, report.report_id, traceparent=traceparent, awaits_answer=True)
 
 
-async def _note_orders(connection: Connection, changed: Sequence[OrderChanged]) -> None:
+async def _note_orders(connection: Connection, changed: Sequence[OrderChanged], traces: Mapping[UUID, str]) -> None:
     """Keep the newest version of orders."""
     newest = {order.order_id: order for order in sorted(changed, key=lambda order: order.version)}
-    await order_store.upsert_orders(connection, [newest[order_id] for order_id in sorted(newest)])
+    await order_store.upsert_orders(connection, [newest[order_id] for order_id in sorted(newest)], traces)

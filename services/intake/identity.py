@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
+from shared.fields import STORABLE, described
+
 RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9Xx]")
 WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECK_CHARACTERS: Final = "10X98765432"
@@ -69,9 +71,13 @@ def passes_luhn(account: str) -> bool:
 
 # pydantic's patterns are Rust's and mean the whole text by ^ and $, a newline at its end included; so do the
 # integrators' JSON Schema validators, which do not know \\A and \\z.
-Name = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(visible_name)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=50), AfterValidator(visible_name), described(format="visible-text")
+]
 Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{8,32}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{5,20}$")]
-ResidentId = Annotated[str, AfterValidator(resident_id)]
+ResidentId = Annotated[
+    str, AfterValidator(resident_id), described(format="resident-id", pattern=f"^{RESIDENT_ID.pattern}$")
+]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-FreeText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(free_text)]
+FreeText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(free_text), described(pattern=STORABLE)]

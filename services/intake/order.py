@@ -115,9 +115,10 @@ class BankOrder(BaseModel):
     co_officer: str | None = None
     reason: str
     remark: str
+    traceparent: str | None = None
 
 
-def shown(order: OrderChanged, identity: Seal) -> BankOrder:
+def shown(order: OrderChanged, identity: Seal, traceparent: str = "") -> BankOrder:
     """Open an order for the bank it is addressed to."""
     sealed = json.loads(identity.open(order.identity, str(order.order_id)))
     return BankOrder(
@@ -133,6 +134,7 @@ def shown(order: OrderChanged, identity: Seal) -> BankOrder:
         amount_fen=order.amount_fen,
         transfer_at=order.transfer_at,
         ordered_at=order.ordered_at,
+        traceparent=traceparent or None,
         starts_at=order.starts_at,
         expires_at=order.expires_at,
         account_level=order.account_level,

@@ -28,7 +28,7 @@ async def get_orders(
     """Return the orders addressed to this bank, oldest first; `after` is the last id of the page before."""
     door, bank = await entered(request)
     found = await handlers.show_orders(door.pool, bank, status and status.value, after, limit)
-    shown = [order.shown(one, door.privacy.identity).model_dump(mode="json") for one in found]
+    shown = [order.shown(one, door.privacy.identity, trace).model_dump(mode="json") for one, trace in found]
     return JSONResponse({"orders": shown})
 
 
@@ -36,8 +36,8 @@ async def get_orders(
 async def get_order(request: Request, order_id: UUID) -> Response:
     """Return one order addressed to this bank."""
     door, bank = await entered(request)
-    found = await handlers.show_order(door.pool, bank, order_id)
-    return JSONResponse(order.shown(found, door.privacy.identity).model_dump(mode="json"))
+    found, trace = await handlers.show_order(door.pool, bank, order_id)
+    return JSONResponse(order.shown(found, door.privacy.identity, trace).model_dump(mode="json"))
 
 
 @router.post(

@@ -1,6 +1,6 @@
 """intake's SQL for orders and the banks' feedback: one query a function, sets in, sets out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,15 +11,16 @@ FIRST: Final = UUID(int=0)
 """The id before all others."""
 
 
-async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged]) -> None:
-    """Keep each order's newest version."""
+async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged], traces: Mapping[UUID, str]) -> None:
+    """Keep each order's newest version, and the traces of those that have one, by their ids."""
     await connection.execute(
         """
-        insert into bank_order (id, version, bank, case_id, status, amount_fen, ordered_at, event)
+        insert into bank_order (id, version, bank, case_id, status, amount_fen, ordered_at, event, traceparent)
         select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::text[], $6::bigint[],
-                             $7::timestamptz[], $8::bytea[])
+                             $7::timestamptz[], $8::bytea[], $9::text[])
         on conflict (id) do update
-        set version = excluded.version, status = excluded.status, event = excluded.event
+        set version = excluded.version, status = excluded.status, event = excluded.event,
+            traceparent = coalesce(nullif(excluded.traceparent, ''), bank_order.traceparent)
         where bank_order.version < excluded.version
         """,
         [order.order_id for order in orders],
@@ -30,6 +31,7 @@ async def upsert_orders(connection: Connection, orders: Sequence[OrderChanged]) 
         [order.amount_fen for order in orders],
         [order.ordered_at for order in orders],
         [order.model_dump_json().encode() for order in orders],
+        [traces.get(order.order_id, "") for order in orders],
     )
 
 
@@ -37,11 +39,11 @@ async def orders_of(connection: Connection, bank: str, status: str | None, after
     """Return a page of a bank's orders, oldest first: the first few of each status, and of these the first few."""
     return await connection.fetch(
         """
-        select o.event
+        select o.event, o.traceparent
         from unnest($2::text[]) as s (status)
         cross join lateral (
             -- not as equal, but as a range of the index: the planner would walk all banks' orders by their ids
-            select id, event from bank_order
+            select id, event, traceparent from bank_order
             where bank = $1 and (status, id) > (s.status, $3) and status <= s.status
             order by status, id limit $4
         ) o
@@ -56,7 +58,9 @@ async def orders_of(connection: Connection, bank: str, status: str | None, after
 
 async def order_of(connection: Connection, bank: str, order_id: UUID) -> Row | None:
     """Return one order of this bank."""
-    return await connection.fetchrow("select event from bank_order where id = $1 and bank = $2", order_id, bank)
+    return await connection.fetchrow(
+        "select event, traceparent from bank_order where id = $1 and bank = $2", order_id, bank
+    )
 
 
 async def insert_feedback(connection: Connection, event: FeedbackReceived, fingerprint: bytes) -> bool:

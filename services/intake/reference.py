@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from shared.access import fingerprint
-from shared.postgres import Connection, RawConnection
+from shared.postgres import Connection, RawConnection, Row
 
 
 async def load(connection: RawConnection, folder: Path) -> dict[str, int]:
@@ -57,6 +57,18 @@ async def add_key(
         bank,
         label,
         expires_at,
+    )
+
+
+async def keys(connection: RawConnection | Connection, bank: str = "") -> list[Row]:
+    """Return the keys that were ever given to a bank, or to all: bank, label, times, and whether it is let in by it."""
+    return await connection.fetch(
+        """
+        select bank, label, created_at, expires_at, revoked_at,
+               revoked_at is null and coalesce(expires_at > now(), true) as valid
+        from bank_key where $1 in ('', bank) order by bank, created_at, label
+        """,
+        bank,
     )
 
 

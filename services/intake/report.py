@@ -1,7 +1,6 @@
 """A bank's report: its shape, what makes it acceptable, and what goes on the wire."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,23 +12,17 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from services.intake.identity import Account, Code, FreeText, Name, Phone, ResidentId, age_on, passes_luhn
 from shared.errors import FieldProblem
 from shared.events import AccountType, Channel, ReportFiled
+from shared.fields import as_text, described
 from shared.money import PositiveFen
 from shared.privacy import Seal, Tokens
 
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 LATE_AFTER: Final = timedelta(days=30)
 MOST_CUES: Final = 50
-DATE_AND_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]")
 PEOPLE: Final = {"payer", "payee", "teller_id"}
 EARLIEST_YEAR: Final = 1900
 LATEST_YEAR: Final = 2999
 _compact: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _as_text(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and DATE_AND_TIME.match(value)):
-        return value
-    raise ValueError("must be a time with an offset, as text (RFC 3339)")
 
 
 def _near(moment: datetime) -> datetime:
@@ -38,7 +31,13 @@ def _near(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_text), AfterValidator(_near)]
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(as_text),
+    AfterValidator(_near),
+    described(pattern="^(19|2[0-9])[0-9]{2}-"),
+]
 """A point in time that any of the services can store, whatever its offset; a bare number is no time."""
 
 

@@ -7,20 +7,22 @@ from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.intake import batch, handlers, store
-from services.intake.answers import ReportReceipt, ReportStatus, status_of
+from services.intake.answers import BatchAnswer, ReportReceipt, ReportStatus, status_of
 from services.intake.batch import NDJSON, BatchLine
 from services.intake.disposition import Disposition, DispositionReceipt
-from services.intake.door import Door, accepted, entered, filing, idempotency_key, now, traceparent
+from services.intake.door import IDEMPOTENCY_KEY, Door, accepted, entered, filing, idempotency_key, now
 from services.intake.handlers import Filed
 from services.intake.report import Report
 from shared.errors import Refusal, not_found
 from shared.http import parse, read_body
-from shared.openapi import body_of, problems_of
+from shared.openapi import REFERENCE, body_of, header_of, problems_of
 from shared.outbox import unanswered
+from shared.tracing import current
 
 LONGEST_WAIT_SECONDS: Final = 3
 PREFERRED_WAIT: Final = re.compile(r"\bwait=([0-9]{1,4})\b")
@@ -28,12 +30,28 @@ PREFERRED_WAIT: Final = re.compile(r"\bwait=([0-9]{1,4})\b")
 router = APIRouter(prefix="/v1", tags=["banks"])
 
 
-def _header(name: str, meaning: str, *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": required, "description": meaning, "schema": {"type": "string"}}
-
-
-KEY_HEADER: Final = _header("Idempotency-Key", "The same for every try at this report.", required=True)
-WAIT_HEADER: Final = _header("Prefer", f"`wait=n`: hold the answer up to n seconds (at most {LONGEST_WAIT_SECONDS}).")
+KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "The same for every try at this report; bare or in quotes.",
+    "schema": {"type": "string", "pattern": f"^({IDEMPOTENCY_KEY.pattern})$"},
+    "example": "visit-0001",
+}
+WAIT_HEADER: Final[dict[str, Any]] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": f"`wait=n`: hold the answer up to n seconds (at most {LONGEST_WAIT_SECONDS}).",
+    "schema": {"type": "string"},
+    "example": "wait=3",
+}
+BATCH_ANSWERED: Final[dict[str, Any]] = {
+    "description": "A line for each line of the batch",
+    "content": {NDJSON: {"schema": {"$ref": REFERENCE.format(model=BatchAnswer.__name__)}}},
+}
+LOCATION: Final = {"Location": header_of("Where the report is shown.")}
+WAITED: Final = {**LOCATION, "Preference-Applied": header_of("The wait that was granted, such as `wait=3`.")}
 
 
 @router.post(
@@ -41,7 +59,11 @@ WAIT_HEADER: Final = _header("Prefer", f"`wait=n`: hold the answer up to n secon
     status_code=202,
     response_model=ReportReceipt,
     openapi_extra={**body_of(Report), "parameters": [KEY_HEADER, WAIT_HEADER]},
-    responses={200: {"model": ReportStatus}, **problems_of(400, 401, 403, 409, 413, 415, 422, 429, 503)},
+    responses={
+        200: {"model": ReportStatus, "description": "The verdict is there", "headers": WAITED},
+        202: {"headers": LOCATION},
+        **problems_of(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    },
 )
 async def post_report(request: Request) -> Response:
     """File a report. Needs `Idempotency-Key`; `Prefer: wait=3` holds the answer until there is a verdict."""
@@ -51,7 +73,7 @@ async def post_report(request: Request) -> Response:
     door.allowance.charge(bank, 1)
     key = _key_of(request)
     body = parse(Report, await read_body(request, "application/json"))
-    outcome = await door.desk.hand_in(filing(door, bank, key, body, traceparent(request)))
+    outcome = await door.desk.hand_in(filing(door, bank, key, body, current()))
     report_id = accepted(door, bank, outcome)
     if isinstance(outcome, Filed) and not outcome.fresh:
         door.relay.publish_soon(await unanswered(door.pool, [report_id]))
@@ -68,7 +90,8 @@ async def post_report(request: Request) -> Response:
 @router.post(
     "/reports/batch",
     openapi_extra=body_of(BatchLine, NDJSON),
-    responses={200: {"content": {NDJSON: {}}}, **problems_of(400, 401, 403, 413, 415, 429, 503)},
+    response_class=Response,
+    responses={200: BATCH_ANSWERED, **problems_of(400, 401, 403, 413, 415, 429, 503)},
 )
 async def post_batch(request: Request) -> Response:
     """File many reports, one a line, each with its own `idempotency_key`; the answer has a line for each."""
@@ -76,7 +99,12 @@ async def post_batch(request: Request) -> Response:
     door.backlog.refuse_if_full()
     lines = batch.lines_of(await read_body(request, NDJSON, limit=batch.LIMIT_BYTES))
     door.allowance.charge(bank, len(lines))
-    return Response(await batch.file_lines(door, bank, lines, traceparent(request)), media_type=NDJSON)
+    return Response(await batch.file_lines(door, bank, lines, current()), media_type=NDJSON)
+
+
+async def get_batch(_request: Request) -> Response:
+    """Refuse: a batch is posted. Without this its name would be taken for the id of a report."""
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
 
 
 @router.get(

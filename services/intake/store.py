@@ -41,6 +41,29 @@ async def reference(pool: Pool) -> Reference:
     return Reference({row["code"]: row["bank"] for row in branches}, frozenset(row["code"] for row in cues))
 
 
+async def last_reports(pool: Pool) -> dict[str, datetime]:
+    """Return when each bank's newest report was filed, as it was noted last; banks that never reported are left out."""
+    rows = await pool.fetch("select code, last_report_at from bank where last_report_at is not null")
+    return {row["code"]: row["last_report_at"] for row in rows}
+
+
+async def note_last_reports(pool: Pool, since: UUID) -> None:
+    """Note when each bank's newest report was filed, looking at those whose ids are not below `since`."""
+    await pool.execute(
+        """
+        with news as (
+            select bank, max(filed_at) as at from report where id >= $1 group by bank
+        ), held as (
+            -- in one order, so that two replicas cannot block each other; whoever waited sees what the other wrote
+            select b.code, n.at from bank b join news n on n.bank = b.code
+            where n.at > coalesce(b.last_report_at, '-infinity') order by b.code for no key update of b
+        )
+        update bank b set last_report_at = greatest(b.last_report_at, h.at) from held h where b.code = h.code
+        """,
+        since,
+    )
+
+
 async def insert_reports(connection: Connection, filings: Sequence[Filing], promised: Sequence[Outgoing]) -> set[UUID]:
     """Insert the reports whose key and reference are new to their bank, each with its promise; return their ids.
 

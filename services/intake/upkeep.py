@@ -3,11 +3,12 @@
 Any replica may do it, at any time and together with others: each page is a transaction that takes rows nobody holds.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared.postgres import Pool, Row
+from shared.postgres import Pool, RawConnection, Row
 from shared.tally import first_id
 
 PAGE: Final = 10_000
@@ -27,6 +28,40 @@ async def keep_up(pool: Pool, before: datetime, page: int = PAGE) -> int:
         if row["looked_at"] < page:
             return emptied
         last = row["last"]
+
+
+async def forget(connection: RawConnection, bank: str, references: Sequence[str], actor: str) -> list[Row]:
+    """Forget at once what these reports of a bank said, as `keep_up` does in time, and record who did it.
+
+    Returns a row each that there is: reference, id, and state (forgotten, before, unanswered). What still waits for an
+    answer stays as it is. Orders and answers to them, which name people too, are not touched.
+    """
+    return await connection.fetch(
+        """
+        with named as materialized (
+            select id, bank_reference, event is null as before from report
+            where bank = $1 and bank_reference = any($2::text[]) order by id for update
+        ), answered as materialized (
+            select n.id from named n join verdict v on v.report_id = n.id
+            where not n.before
+              and (v.level = 'alert') = exists (select from case_report c where c.report_id = n.id)
+              and not exists (select from outbox o where o.id = n.id)
+        ), shortened as (
+            update verdict set body = body - array['findings', 'advice'] where report_id in (select id from answered)
+        ), emptied as (
+            update report set event = null, traceparent = '' where id in (select id from answered)
+        ), told as (
+            insert into audit (actor, action, subject) select $3, 'forget', id from answered
+        )
+        select bank_reference as reference, id,
+               case when before then 'before' when id in (select id from answered) then 'forgotten'
+                    else 'unanswered' end as state
+        from named order by bank_reference
+        """,
+        bank,
+        references,
+        actor,
+    )
 
 
 async def _empty_page(pool: Pool, after: UUID, before: UUID, most: int) -> Row:

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 from pydantic import Field
@@ -17,6 +19,8 @@ from services.notifier.clock.house_time import HouseTime
 from services.notifier.clock.watch import HouseRules, Watch
 from services.notifier.door import Door
 from services.notifier.duty.link_routes import routes as link_routes
+from services.notifier.figures import counted
+from services.notifier.links import LINKS
 from services.notifier.metrics import Metrics
 from services.notifier.office import Office
 from services.notifier.people_store import Officer
@@ -27,11 +31,15 @@ from shared.chain import Chain, Handle, joined
 from shared.events import DISPOSITIONS, FEEDBACK, TALLIES, VERDICTS
 from shared.http import install_refusals
 from shared.observe import Operations
-from shared.openapi import describe
+from shared.openapi import describe, named
 from shared.postgres import Pool
 from shared.protocol import Edge
 from shared.reconciling import Ear, reconciled
 from shared.settings import IdentitySettings
+from shared.tracing_http import FRAMEWORKS_OWN
+
+HEARS: Final = (VERDICTS, DISPOSITIONS, FEEDBACK, TALLIES)
+EXAMPLES: Final = Path(__file__).with_name("examples.json")
 
 
 class Settings(IdentitySettings, ChannelSettings):
@@ -87,7 +95,7 @@ def build(settings: Settings | None = None) -> FastAPI:
                 joined(
                     settings,
                     "notifier",
-                    (VERDICTS, DISPOSITIONS, FEEDBACK, TALLIES),
+                    HEARS,
                     handling,
                     metrics.parked.inc,
                     express={VERDICTS: consumers.since},
@@ -105,7 +113,8 @@ def build(settings: Settings | None = None) -> FastAPI:
             watch.open()
             stack.push_async_callback(watch.close)
             await stack.enter_async_context(kept_up(chain.pool, timedelta(days=settings.settled_kept_days)))
-            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.registry))
+            await stack.enter_async_context(counted(chain.pool))
+            await stack.enter_async_context(reconciled(chain, ear, reconciling.SHARE, settings, metrics.reconciling))
 
             async def look_up(sha256: bytes) -> Officer | None:
                 return await people_store.officer_of_token(chain.pool, sha256)
@@ -122,6 +131,8 @@ def build(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=named,
+        telemetry=FRAMEWORKS_OWN,
     )
     app.state.stopping = lambda: False
     install_refusals(app, Edge(counted=lambda status: metrics.refused.labels(str(status)).inc()))
@@ -133,5 +144,5 @@ def build(settings: Settings | None = None) -> FastAPI:
         refresh=lambda: metrics.refresh_all(chains[0].runtime()),
     )
     app.router.routes.extend(operations.routes)
-    describe(app, bodies(), "A token of the officer: lanjie_officer_…")
+    describe(app, bodies(), "A token of the officer: lanjie_officer_…", links=LINKS, examples=EXAMPLES)
     return app

@@ -1,6 +1,7 @@
 """`lanjie notifier …`: notifier's own commands."""
 
 from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -11,15 +12,15 @@ from services.notifier.app import Settings, build
 from services.notifier.commands import duty, record, targets
 from services.notifier.commands.targets import Sealing
 from shared.access import OFFICER_TOKEN, mint
-from shared.command import Database, connected, run
+from shared.command import connected, migrated, run
 from shared.http import serve
 from shared.observe import configure_logging
-from shared.postgres import migrate
 
 commands = typer.Typer(help="The police's door.", no_args_is_help=True)
 commands.command("target-add")(targets.add)
 commands.command("target-list")(targets.show)
 commands.command("target-remove")(targets.remove)
+commands.command("target-rotate")(targets.rotate)
 commands.command("target-test")(targets.test)
 commands.command("roster-load")(duty.roster_load)
 commands.command("roster-rotate")(duty.roster_rotate)
@@ -38,12 +39,8 @@ def serve_() -> None:
 
 @commands.command("migrate")
 def migrate_() -> None:
-    """Bring the database's schema up to date."""
-
-    async def work() -> None:
-        migrate(Database().database_url, "notifier")
-
-    run(work)
+    """Bring the database's schema up to date; the services may be at work meanwhile."""
+    migrated("notifier")
 
 
 @commands.command()
@@ -67,6 +64,18 @@ def officer_add(name: str, unit: str, role: str) -> None:
         async with connected("notifier") as connection:
             await reference.add_officer(connection, name, unit, role, token)
         typer.echo(token)
+
+    run(work)
+
+
+@commands.command()
+def officer_list(unit: Annotated[str, typer.Argument(help="Only its officers, and those below it.")] = "") -> None:
+    """List the officers who are let in, by unit."""
+
+    async def work() -> None:
+        async with connected("notifier") as connection:
+            for row in await reference.officers(connection, unit):
+                typer.echo(f"{row['unit']}  {row['role']}  {row['name']}")
 
     run(work)
 

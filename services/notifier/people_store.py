@@ -1,7 +1,7 @@
 """notifier's SQL for who is there: units, the branches they are in charge of, officers, what officers did."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.notifier.cases import store
@@ -9,6 +9,7 @@ from services.notifier.cases.case import Case
 from shared.errors import not_found
 from shared.postgres import Connection, Pool, RawConnection, Row
 from shared.privacy import Seal
+from shared.tracing import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,14 @@ class Officer:
 
 
 async def seen(connection: Connection, officer: Officer, case_id: UUID) -> Case:
-    """Lock and return a case of the officer's subtree; refuse what is absent or another's: the two look the same."""
+    """Lock and return a case of the officer's subtree; refuse what is absent or another's: the two look the same.
+
+    The request in hand goes on with the case's trace.
+    """
     found = await store.locked_case_seen_by(connection, case_id, officer.path)
     if found is None:
         raise not_found("case")
-    return found
+    return replace(found, traceparent=joined(found.traceparent))
 
 
 async def officer_of_token(pool: Pool, sha256: bytes) -> Officer | None:

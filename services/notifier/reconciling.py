@@ -32,7 +32,7 @@ async def _send_orders(connection: Connection, gaps: Sequence[Gap]) -> list[Outg
 def _order(row: Row) -> Outgoing:
     event = OrderChanged.model_validate_json(row["event"])
     waits = row["status"] == Standing.PENDING
-    return outgoing(event, row["id"] if waits else new_id(), awaits_answer=waits)
+    return outgoing(event, row["id"] if waits else new_id(), traceparent=row["traceparent"], awaits_answer=waits)
 
 
 async def _repeat_outcomes(connection: Connection, gaps: Sequence[Gap]) -> list[Outgoing]:

@@ -14,7 +14,7 @@ from services.notifier.alerting.target_store import Owner
 from services.notifier.clock.clock import DEFAULTS, LONGEST_SECONDS, Stage, Urgency
 from shared.access import fingerprint
 from shared.outbox import new_id
-from shared.postgres import RawConnection
+from shared.postgres import RawConnection, Row
 from shared.privacy import Seal
 
 LEVELS = 6
@@ -166,6 +166,18 @@ async def add_officer(connection: RawConnection, name: str, unit: str, role: str
         unit,
         role,
         fingerprint(token),
+    )
+
+
+async def officers(connection: RawConnection, unit: str = "") -> list[Row]:
+    """Return the officers who are let in (name, unit, role): all, or those of a unit and of the units below it."""
+    return await connection.fetch(
+        """
+        select o.name, o.unit, o.role from officer o join unit u on u.code = o.unit
+        where o.revoked_at is null and ($1 = '' or starts_with(u.path, (select path from unit where code = $1)))
+        order by u.path, o.role, o.name
+        """,
+        unit,
     )
 
 

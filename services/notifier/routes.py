@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,8 @@ from services.notifier.duty import duty_routes
 from services.notifier.orders import order_routes
 from shared.events import CaseStatus
 from shared.openapi import body_of, problems_of
+
+log = structlog.get_logger()
 
 
 def routes(door_of: DoorOf) -> APIRouter:
@@ -66,6 +69,7 @@ def _add_decisions(router: APIRouter, door_of: DoorOf) -> None:
         door.relay.publish_soon(rows)
         view = await shown_case(door, officer, case_id)
         if seconds is not None:
+            log.info("case_acknowledged", case_id=str(case_id), seconds=round(seconds, 3))
             in_time = view.acknowledged_at is not None and view.acknowledged_at <= view.acknowledge_by
             door.metrics.count_acknowledgement(view.in_charge, seconds, in_time=in_time)
         return JSONResponse(view.model_dump(mode="json"))

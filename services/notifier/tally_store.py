@@ -69,7 +69,8 @@ async def orders_in(connection: Connection, gaps: Sequence[Gap]) -> list[Row]:
     """Return the latest events of the windows' orders that banks know of and that are not in the outbox."""
     return await connection.fetch(
         f"""
-        select id, status, event from unnest($1::uuid[], $2::uuid[]) as w (first, last)
+        select id, status, event, (select traceparent from fraud_case c where c.id = case_id) as traceparent
+        from unnest($1::uuid[], $2::uuid[]) as w (first, last)
         join bank_order on id >= w.first and id < w.last
         where {AT_THE_BANK} and not exists (select from outbox o where o.id = bank_order.id) order by id
         """,  # noqa: S608 - a constant condition

@@ -21,9 +21,11 @@ from shared.postgres import Pool
 from shared.reconciling import Ear, reconciled
 from shared.settings import Settings
 from shared.tasks import forever
+from shared.tracing_http import FRAMEWORKS_OWN
 from shared.upkeep import every_hour
 
 LISTS_EVERY_SECONDS = 1.0
+HEARS = (REPORTS, OUTCOMES, DISPOSITIONS)
 
 
 class RulesSettings(Settings):
@@ -68,7 +70,7 @@ def build(settings: RulesSettings) -> FastAPI:
         if parts.packs:
             metrics.show_packs(parts.packs.now, parts.packs.refused)
 
-    app = FastAPI(title="lanjie rules", version="1", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(title="lanjie rules", version="1", lifespan=lifespan, openapi_url=None, telemetry=FRAMEWORKS_OWN)
     install_refusals(app)
     operations = Operations(registry=metrics.registry, runtime=parts.runtime, refresh=refresh, needs=parts.needs)
     app.router.routes.extend(operations.routes)
@@ -83,15 +85,14 @@ async def _start(stack: AsyncExitStack, settings: RulesSettings, metrics: Metric
         parts.packs.start()
         return consumers.handling(pool, parts.packs, narrative, metrics)
 
-    topics = (REPORTS, OUTCOMES, DISPOSITIONS)
     chain = await stack.enter_async_context(
-        joined(settings, "rules", topics, handling, metrics.parked.inc, express={REPORTS: consumers.since})
+        joined(settings, "rules", HEARS, handling, metrics.parked.inc, express={REPORTS: consumers.since})
     )
     parts.chain = chain
     packs = parts.packs
     assert packs, "the handler was made"
     stack.push_async_callback(packs.stop)
-    await stack.enter_async_context(reconciled(chain, Ear(), reconciling.SHARE, settings, metrics.registry))
+    await stack.enter_async_context(reconciled(chain, Ear(), reconciling.SHARE, settings, metrics.reconciling))
 
     async def apply_entries() -> None:
         court = Court(await packs.in_force(), narrative, datetime.now(UTC))

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
-from services.rules import reference
+from services.rules import reference, upkeep
 from services.rules.app import RulesSettings, build
 from services.rules.commands import history, lists, packs
-from shared.command import Database, connected, run
+from shared.command import connected, migrated, run
 from shared.http import serve
 from shared.observe import configure_logging
-from shared.postgres import migrate
 
 commands = typer.Typer(help="The judge, its rule packs and its lists.", no_args_is_help=True)
 commands.command("check")(packs.check)
@@ -47,11 +47,22 @@ def load_(folder: Annotated[Path, typer.Argument(help="Folder of reference data;
     typer.echo(f"version {version} is live" if version else "a pack is live already; see `lanjie rules list`")
 
 
+@commands.command()
+def forget(reports: list[UUID]) -> None:
+    """Forget at once by what reports were judged, as retention does in time; see docs/day-two.md."""
+
+    async def work() -> bool:
+        async with connected("rules") as connection:
+            found = await upkeep.forget(connection, reports)
+        for report in reports:
+            typer.echo(f"{report}  {'forgotten' if report in found else 'unknown'}")
+        return found >= set(reports)
+
+    if not run(work):
+        raise typer.Exit(1)
+
+
 @commands.command("migrate")
 def migrate_() -> None:
-    """Bring the database's schema up to date."""
-
-    async def work() -> None:
-        migrate(Database().database_url, "rules")
-
-    run(work)
+    """Bring the database's schema up to date; the services may be at work meanwhile."""
+    migrated("rules")

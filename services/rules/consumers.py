@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
+
 from services.rules import handlers
 from services.rules.handlers import Court, Taken
 from services.rules.metrics import Metrics
 from services.rules.packs import Packs
 from shared.chain import Handle
-from shared.events import DispositionRecorded, Event, OutcomeDecided, ReportFiled, VerdictTaken
+from shared.events import DispositionRecorded, Event, Level, OutcomeDecided, ReportFiled, VerdictTaken
 from shared.outbox import Outgoing
 from shared.postgres import Pool
 from shared.privacy import Seal
 from shared.records import Received
+from shared.tracing import named
+
+log = structlog.get_logger()
 
 E = TypeVar("E", bound=Event)
 
@@ -32,9 +37,10 @@ def handling(pool: Pool, packs: Packs, narrative: Seal, metrics: Metrics) -> Han
         if taken := _of(batch, VerdictTaken):
             await handlers.end_obligations(pool, [event.verdict_id for event in taken])
         if ended := _of(batch, DispositionRecorded):
-            await handlers.record_dispositions(pool, ended)
+            metrics.count_dispositions(await handlers.record_dispositions(pool, ended))
         if outcomes := _of(batch, OutcomeDecided):
-            rows += _counted(metrics, await handlers.apply_outcomes(pool, court, outcomes))
+            traces = {one.event.outcome_id: one.traceparent for one in batch if isinstance(one.event, OutcomeDecided)}
+            rows += _counted(metrics, await handlers.apply_outcomes(pool, court, outcomes, traces))
             metrics.outcomes.inc(len(outcomes))
         reports = [(one.event, one.traceparent) for one in batch if isinstance(one.event, ReportFiled)]
         if reports:
@@ -50,4 +56,8 @@ def _of(batch: Sequence[Received], kind: type[E]) -> list[E]:
 
 def _counted(metrics: Metrics, taken: Taken) -> Sequence[Outgoing]:
     metrics.count(taken)
+    for one in (*taken.fresh, *taken.again):
+        if one.event.level is Level.ALERT:
+            report_id, trace = str(one.event.report.report_id), named(one.row.traceparent)
+            log.info("judged_alert", report_id=report_id, version=one.event.version, pack=one.event.pack, **trace)
     return taken.rows

@@ -1,8 +1,10 @@
 """rules' use cases: one function each, one transaction each, for a whole batch at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -11,6 +13,7 @@ from services.rules import branch_store, list_store, outcome_store, past_store, 
 from services.rules.batch import Batch
 from services.rules.judging import InForce, Reached, reach, visit_of
 from services.rules.locks import lock_payees
+from services.rules.outcome_store import Labelled
 from services.rules.store import LEVELS, Judged
 from shared.events import (
     DispositionRecorded,
@@ -24,6 +27,7 @@ from shared.events import (
 from shared.outbox import Outgoing, answered, keep, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.privacy import Seal, SealBrokenError
+from shared.tracing import named
 
 log = structlog.get_logger()
 
@@ -44,13 +48,14 @@ class Court:
 class Taken:
     """What a batch led to: fresh verdicts, verdicts on earlier reports, and all events to publish.
 
-    `more`: there may be more of the same to do.
+    `more`: there may be more of the same to do. `found`: reports that the police's findings are about, by level.
     """
 
     fresh: Sequence[Judged] = ()
     again: Sequence[Judged] = ()
     rows: Sequence[Outgoing] = ()
     more: bool = False
+    found: Sequence[Labelled] = ()
 
 
 async def judge_reports(pool: Pool, court: Court, reports: Sequence[Traced]) -> Taken:
@@ -141,7 +146,7 @@ async def _judge_again(
         try:
             visit = visit_of(report, court.narrative)
         except SealBrokenError:  # the report that is new must not suffer for it
-            log.warning("earlier_note_sealed", report=str(report.report_id))
+            log.warning("earlier_note_sealed", report=str(report.report_id), **named(trace))
             continue
         reached = reach(report, visit, known[report.report_id], listed.get(report.report_id, ()), court.packs)
         if LEVELS[reached.verdict.level] > LEVELS[event.level]:
@@ -173,21 +178,29 @@ async def _repeat(connection: Connection, reports: Sequence[ReportFiled]) -> lis
     return rows
 
 
-async def apply_outcomes(pool: Pool, court: Court, outcomes: Sequence[OutcomeDecided]) -> Taken:
+UNTRACED: Final[Mapping[UUID, str]] = MappingProxyType({})
+
+
+async def apply_outcomes(
+    pool: Pool, court: Court, outcomes: Sequence[OutcomeDecided], traces: Mapping[UUID, str] = UNTRACED
+) -> Taken:
     """Let the police's findings count from now on, also for the latest reports, or no more where they took them back.
 
-    Each is answered, also the second time.
+    Each is answered, also the second time. `traces` are those of outcomes, by id.
     """
     by_id = {outcome.outcome_id: outcome for outcome in outcomes}
     # an account counts as confirmed also where an unfounded finding is taken back that came after it was
     confirmed = {one.payee_token for one in by_id.values() if (one.finding is Finding.CONFIRMED) != bool(one.withdraws)}
     lasting = timedelta(days=court.packs.live.pack.common.confirmed_for_days)
-    rows = [outgoing(_applied(outcome, court.now), outcome.outcome_id) for outcome in by_id.values()]
+    rows = [
+        outgoing(_applied(outcome, court.now), outcome_id, traceparent=traces.get(outcome_id, ""))
+        for outcome_id, outcome in by_id.items()
+    ]
     async with pool.acquire() as connection, connection.transaction():
-        await outcome_store.apply_outcomes(connection, list(by_id.values()), lasting)
+        found = await outcome_store.apply_outcomes(connection, list(by_id.values()), lasting)
         await keep(connection, rows)
         again = await _judge_again(connection, court, confirmed, [one.decided_at for one in by_id.values()])
-    return Taken(again=again, rows=[*rows, *(one.row for one in again)])
+    return Taken(again=again, rows=[*rows, *(one.row for one in again)], found=found)
 
 
 def _applied(outcome: OutcomeDecided, now: datetime) -> OutcomeApplied:
@@ -196,10 +209,10 @@ def _applied(outcome: OutcomeDecided, now: datetime) -> OutcomeApplied:
     )
 
 
-async def record_dispositions(pool: Pool, events: Sequence[DispositionRecorded]) -> None:
-    """Remember how visits ended."""
+async def record_dispositions(pool: Pool, events: Sequence[DispositionRecorded]) -> list[Labelled]:
+    """Remember how visits ended; return which that was news of, by level."""
     async with pool.acquire() as connection, connection.transaction():
-        await outcome_store.record_dispositions(connection, events)
+        return await outcome_store.record_dispositions(connection, events)
 
 
 async def end_obligations(pool: Pool, verdict_ids: Sequence[UUID]) -> None:

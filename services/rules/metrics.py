@@ -4,77 +4,122 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter
 
+from services.rules.conditions import ConditionKind
 from services.rules.handlers import Taken
 from services.rules.judging import InForce
+from services.rules.reconciling import SHARE
 from services.rules.store import Judged
-from shared.observe import STAGE_BUCKETS, RuntimeMetrics
+from shared.events import DispositionOutcome, Finding, Level
+from shared.metrics import RULES, SCAM_TYPES, Bound, Question, one_of
+from shared.reconciling import ReconcilingMetrics
+from shared.runtime_metrics import RuntimeMetrics
+
+LEVELS = one_of(Level)
+TOGETHER = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class Metrics(RuntimeMetrics):
     """Rule labels come from the packs, scam types from their vocabulary, so their number is bounded."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        super().__init__(self.registry)
-        self._add_counters()
-        self.batch = Histogram(
+        super().__init__("rules")
+        self.reconciling = ReconcilingMetrics(self.shelf, SHARE)
+        self._add_verdicts()
+        self._add_rules()
+        self._add_truth()
+        self.batch = self.shelf.histogram(
             "lanjie_judged_together",
-            "Reports judged in one transaction: how full are the batches?",
-            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-            registry=self.registry,
+            "Reports judged in one transaction",
+            "how full are the batches?",
+            Question.TRAFFIC,
+            buckets=TOGETHER,
         )
-        self.stage = Histogram(
+        self.stage = self.shelf.histogram(
             "lanjie_accepted_to_judged_seconds",
-            "From the bank's 202 to the first verdict: is anyone kept waiting?",
-            buckets=STAGE_BUCKETS,
-            registry=self.registry,
+            "From the bank's 202 to the first verdict",
+            "is anyone kept waiting?",
+            Question.TIME,
         )
-        self.pack = Gauge(
+        self.pack = self.shelf.gauge(
             "lanjie_rule_pack_version",
-            "Version of the rule pack this replica uses, 0 for none: do all judge by the same?",
-            ["role"],
-            registry=self.registry,
+            "Version of the rule pack this replica uses, 0 for none",
+            "do all judge by the same?",
+            Question.RULES,
+            role=one_of(("live", "shadow")),
         )
-        self.refused = Gauge(
+        self.refused = self.shelf.gauge(
             "lanjie_rule_packs_refused",
-            "Released packs this replica cannot load: is its software too old for the rules?",
-            registry=self.registry,
+            "Released packs this replica cannot load; it goes on with the one before",
+            "is its software too old for the rules?",
+            Question.RULES,
         )
 
-    def _add_counters(self) -> None:
-        def counter(name: str, question: str, *labels: str) -> Counter:
-            return Counter(name, question, labels, registry=self.registry)
+    def _counter(self, name: str, meaning: str, asks: str, **labels: Bound) -> Counter:
+        return self.shelf.counter(name, meaning, asks, Question.RULES, **labels)
 
-        self.verdicts = counter(
+    def _add_verdicts(self) -> None:
+        self.verdicts = self._counter(
             "lanjie_verdicts_total",
-            "Reports judged: how many are alerts, and of which scam type?",
-            "level",
-            "scam_type",
+            "Reports judged for the first time",
+            "how many are alerts, and of which scam type?",
+            level=LEVELS,
+            scam_type=SCAM_TYPES,
         )
-        self.judged_again = counter(
-            "lanjie_judged_again_total", "Second verdicts: how often does later knowledge raise a level?", "level"
+        self.judged_again = self._counter(
+            "lanjie_judged_again_total",
+            "Second verdicts, by the level they reach",
+            "how often does later knowledge raise a level?",
+            level=LEVELS,
         )
-        self.hits = counter("lanjie_rule_hits_total", "Times a rule spoke: which rules carry the verdicts?", "rule")
-        self.failed = counter(
-            "lanjie_rule_failures_total", "Times a rule had no answer, as for a division by zero: which one?", "rule"
+        self.conditions = self._counter(
+            "lanjie_list_entries_applied_total",
+            "Times an entry of a list had the last word",
+            "how often are the rules overruled, and how?",
+            kind=one_of(ConditionKind),
         )
-        self.conditions = counter(
-            "lanjie_list_entries_applied_total", "Times a list entry had the last word: of which kind?", "kind"
+
+    def _add_rules(self) -> None:
+        self.hits = self._counter(
+            "lanjie_rule_hits_total", "Times a rule spoke", "which rules carry the verdicts?", rule=RULES
         )
-        self.shadow_hits = counter(
-            "lanjie_shadow_rule_hits_total", "Times a shadow rule spoke: how often would it count?", "rule"
+        self.failed = self._counter(
+            "lanjie_rule_failures_total",
+            "Times a rule had no answer, as for a division by zero; it counts as silent",
+            "which rule must be mended?",
+            rule=RULES,
         )
-        self.shadow_verdicts = counter(
+        self.shadow_hits = self._counter(
+            "lanjie_shadow_rule_hits_total", "Times a shadow rule spoke", "how often would it count?", rule=RULES
+        )
+        self.shadow_verdicts = self._counter(
             "lanjie_shadow_verdicts_total",
-            "What shadow rules or the shadow pack would have said: what would change?",
-            "of",
-            "level",
-            "would_be",
+            "What shadow rules (`of` is `rules`) or the shadow pack (`pack`) would have said beside the level that was",
+            "what would change?",
+            of=one_of(("rules", "pack")),
+            level=LEVELS,
+            would_be=LEVELS,
         )
-        self.outcomes = counter(
-            "lanjie_outcomes_applied_total", "Outcomes taken in: does the police's finding come back?"
+
+    def _add_truth(self) -> None:
+        self.outcomes = self._counter(
+            "lanjie_outcomes_applied_total", "The police's findings taken in", "do findings come back at all?"
+        )
+        self.against_dispositions = self._counter(
+            "lanjie_dispositions_against_verdict_total",
+            "How visits ended, by the level that the teller was told; of reports of the last 35 days, each once",
+            "do tellers heed the advice?",
+            level=LEVELS,
+            outcome=one_of(DispositionOutcome),
+        )
+        self.against_findings = self._counter(
+            "lanjie_findings_against_verdict_total",
+            "Reports in cases that were closed, by their level and the finding; of the last 35 days. "
+            "What is found anew counts again, and reopening takes none back",
+            "how many alerts were right, and how many held a customer up for nothing?",
+            level=LEVELS,
+            finding=one_of(Finding),
         )
 
     def count(self, taken: Taken) -> None:
@@ -91,6 +136,11 @@ class Metrics(RuntimeMetrics):
         _add(self.hits, [(finding.rule,) for event in events for finding in event.findings if finding.weight])
         for one in taken.again:
             self.judged_again.labels(one.event.level.value).inc()
+        _add(self.against_findings, [(level.value, finding) for level, finding in taken.found])
+
+    def count_dispositions(self, ended: Iterable[tuple[Level, str]]) -> None:
+        """Count how visits ended: each by the level of the report's newest verdict and its outcome."""
+        _add(self.against_dispositions, [(level.value, outcome) for level, outcome in ended])
 
     def _count_rules(self, one: Judged) -> None:
         for rule in one.failed:

@@ -6,16 +6,21 @@ from typing import Final
 from uuid import UUID
 
 from services.rules.locks import lock_payees
-from shared.events import DispositionRecorded, Finding, OutcomeDecided
+from shared.events import DispositionRecorded, Finding, Level, OutcomeDecided
 from shared.postgres import Connection
 
 POLICE: Final = "公安机关"
+AT: Final = tuple(Level)
+"""Levels by the numbers that sightings have for them."""
+
+Labelled = tuple[Level, str]
+"""A report of the last 35 days that got a label: its level as it is judged now, and the label."""
 
 
 async def apply_outcomes(
     connection: Connection, outcomes: Sequence[OutcomeDecided], confirmed_until: timedelta
-) -> None:
-    """Remember what the police found about payees and reports; the finding decided last counts.
+) -> list[Labelled]:
+    """Remember what the police found about payees and reports; the finding decided last counts. Return the reports'.
 
     A confirmed payee is blocked for `confirmed_until` from the decision; one found unfounded later no longer
     is, nor one whose case was reopened. What an analyst entered or ended stays as it is. Takes the payees' locks.
@@ -24,16 +29,17 @@ async def apply_outcomes(
     await lock_payees(connection, payees, exclusive=True)
     fresh = await _insert_outcomes(connection, outcomes)
     if not fresh:
-        return
+        return []
     withdrawn = await _withdrawn(connection, fresh)
     new = [outcome for outcome in outcomes if outcome.outcome_id in fresh]
     await _unlabel(connection, [outcome for outcome in new if outcome.withdraws])
     found = [outcome for outcome in new if not outcome.withdraws and outcome.outcome_id not in withdrawn]
-    await _label_found(connection, found)
+    labelled = await _label_found(connection, found)
     confirmed = [outcome.outcome_id for outcome in found if outcome.finding is Finding.CONFIRMED]
     if confirmed:
         await _block_confirmed(connection, confirmed, confirmed_until)
     await _settle_entries(connection, payees)
+    return labelled
 
 
 async def _insert_outcomes(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> set[UUID]:
@@ -57,9 +63,9 @@ async def _insert_outcomes(connection: Connection, outcomes: Sequence[OutcomeDec
     return {row["id"] for row in rows}
 
 
-async def _label_found(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> None:
+async def _label_found(connection: Connection, outcomes: Sequence[OutcomeDecided]) -> list[Labelled]:
     named = [(report_id, outcome) for outcome in outcomes for report_id in outcome.report_ids]
-    await connection.execute(
+    rows = await connection.fetch(
         """
         with label as (
             insert into aftermath (report_id, finding, scam_type, found_at)
@@ -73,12 +79,14 @@ async def _label_found(connection: Connection, outcomes: Sequence[OutcomeDecided
             returning report_id, finding
         )
         update sighting s set finding = l.finding from label l where s.report_id = l.report_id
+        returning s.level, l.finding as label
         """,
         [report_id for report_id, _ in named],
         [outcome.finding.value for _, outcome in named],
         [outcome.scam_type for _, outcome in named],
         [outcome.decided_at for _, outcome in named],
     )
+    return [(AT[row["level"]], row["label"]) for row in rows]
 
 
 async def _block_confirmed(connection: Connection, outcome_ids: Sequence[UUID], lasting: timedelta) -> None:
@@ -163,10 +171,13 @@ async def _unlabel(connection: Connection, withdrawing: Sequence[OutcomeDecided]
     )
 
 
-async def record_dispositions(connection: Connection, events: Sequence[DispositionRecorded]) -> None:
-    """Remember how visits ended; of several about one report, the one recorded first counts. Takes payees' locks."""
+async def record_dispositions(connection: Connection, events: Sequence[DispositionRecorded]) -> list[Labelled]:
+    """Remember how visits ended, and return which that was news of. Takes payees' locks.
+
+    Of several about one report, the one recorded first counts.
+    """
     await lock_payees(connection, [event.payee_token for event in events], exclusive=True)
-    await connection.execute(
+    rows = await connection.fetch(
         """
         with label as (
             insert into aftermath (report_id, disposition, disposition_at)
@@ -179,8 +190,10 @@ async def record_dispositions(connection: Connection, events: Sequence[Dispositi
             returning report_id, disposition
         )
         update sighting s set disposition = l.disposition from label l where s.report_id = l.report_id
+        returning s.level, l.disposition as label
         """,
         [event.report_id for event in events],
         [event.outcome.value for event in events],
         [event.recorded_at for event in events],
     )
+    return [(AT[row["level"]], row["label"]) for row in rows]

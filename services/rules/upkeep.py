@@ -4,12 +4,13 @@ Any replica may do it, at any time and together with others: each step is a tran
 does nothing where it has been done.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from shared.postgres import Connection, Pool
+from shared.postgres import Connection, Pool, RawConnection
 from shared.tally import first_id
 
 SIGHTINGS_KEPT: Final = timedelta(days=35)
@@ -159,6 +160,27 @@ async def _delete_verdicts(pool: Pool, moment: datetime) -> int:
 async def _delete_aftermath(pool: Pool, moment: datetime) -> int:
     """Delete what became of reports filed before a moment: their ids are in the order of filing."""
     return _number(await pool.execute("delete from aftermath where report_id < $1", first_id(moment)))
+
+
+async def forget(connection: RawConnection, reports: Sequence[UUID]) -> set[UUID]:
+    """Forget at once by what reports were judged: notes, reasons, facts. Return those that were there.
+
+    Level, score and scam type stay, for the tally and the statistics; a backtest passes such reports over.
+    """
+    rows = await connection.fetch(
+        """
+        update verdict
+        set facts = '{}', lists = null, shadow = null, pack_version = null, pack_hash = null, traceparent = '',
+            event = convert_to((convert_from(event, 'UTF8')::jsonb
+                                || '{"findings": [], "advice": {"ask": [], "say": [], "do": []}}'
+                                || jsonb_build_object('report', convert_from(event, 'UTF8')::jsonb -> 'report'
+                                                                || '{"identity": "", "narrative": ""}'))::text, 'UTF8')
+        where report_id = any($1::uuid[])
+        returning report_id
+        """,
+        reports,
+    )
+    return {row["report_id"] for row in rows}
 
 
 def _number(done: str) -> int:

@@ -19,10 +19,10 @@ import httpx2
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.config import APACHE_PORTS, DEFAULT_PORTS, HOST, ROOT, free_port
+from deploy.local.config import APACHE_PORTS, DEFAULT_PORTS, HOST, OPS_PORTS, ROOT, free_port
 from shared.postgres import RawConnection
 
-FREE_PORTS = {f"LANJIE_{part.upper()}_PORT": "0" for part in (*DEFAULT_PORTS, *APACHE_PORTS)}
+FREE_PORTS = {f"LANJIE_{part.upper()}_PORT": "0" for part in (*DEFAULT_PORTS, *APACHE_PORTS, *OPS_PORTS)}
 
 
 def start(folder: Path, **environment: str) -> "subprocess.Popen[str]":

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from services.intake import order_store
 from services.rules import reconciling as rules_reconciling
 from shared.events import FeedbackReceived, Tallied, TallyTaken
 from shared.kafka import fits
+from shared.metrics import Shelf
 from shared.outbox import Outgoing
 from shared.postgres import Connection
-from shared.reconciling import Ear, Reconciler, Said, Share
+from shared.reconciling import Ear, Reconciler, ReconcilingMetrics, Said, Share
 from shared.settings import Settings
 from shared.tally import Count, Windows
 from tests.parts import KEY_BYTES, NOWHERE, DatabaseServer, Door, notifier_door
@@ -155,7 +155,8 @@ def replica(town: Town, share: Share, said: list[Outgoing], hours: int = 48) -> 
         reconcile_every_seconds=3600,
         reconcile_hours=hours,
     )
-    return Reconciler(town.pools["rules"], said.extend, Ear(), share, settings, CollectorRegistry())
+    metrics = ReconcilingMetrics(Shelf("rules"), share)
+    return Reconciler(town.pools["rules"], said.extend, Ear(), share, settings, metrics)
 
 
 async def test_of_two_replicas_one_says_the_tally_of_a_round(town: Town) -> None:

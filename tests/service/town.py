@@ -35,9 +35,10 @@ from shared.events import (
     ReportFiled,
     TallyTaken,
 )
+from shared.metrics import Shelf
 from shared.outbox import Outgoing
 from shared.postgres import Pool, open_pool
-from shared.reconciling import Ear, Reconciler
+from shared.reconciling import Ear, Reconciler, ReconcilingMetrics
 from shared.records import Received
 from shared.settings import Settings
 from tests.parts import KEY_BYTES, NARRATIVE, NOWHERE, DatabaseServer
@@ -162,10 +163,10 @@ async def a_town(server: DatabaseServer, most: int = 5000) -> AsyncIterator[Town
             stack.push_async_callback(pools[service].close)
         town = Town(dsns, pools, await _handles(pools, stack))
         for service, pool in pools.items():
-            town.registries[service] = CollectorRegistry()
-            town.reconcilers[service] = Reconciler(
-                pool, town.say, Ear(), SHARES[service], _settings(most), town.registries[service]
-            )
+            shelf = Shelf(service)
+            town.registries[service] = shelf.registry
+            metrics = ReconcilingMetrics(shelf, SHARES[service])
+            town.reconcilers[service] = Reconciler(pool, town.say, Ear(), SHARES[service], _settings(most), metrics)
         yield town
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from services.notifier.cases.case import Case
+from services.notifier.cases.case import Case, Placed
 from shared.events import VerdictReached
 from shared.privacy import Seal, mask_name, mask_number
 
@@ -29,15 +29,20 @@ def masks(verdict: VerdictReached, identity: Seal) -> dict[str, dict[str, str]]:
 
 
 def facts(
-    alert_id: UUID, case: Case, verdict: VerdictReached, unit: str, masked: Mapping[str, Any], *, opened: bool
+    alert_id: UUID,
+    case: Case,
+    placed: Placed,
+    unit: str,
+    masked: Mapping[str, Any],
+    traceparent: str,
 ) -> dict[str, Any]:
-    """Return an alert as it is sent: thin, masked, with a link to the case. Amounts in fen."""
-    report = verdict.report
+    """Return an alert as it is sent: thin, masked, with a link to the case and its report's trace. Amounts in fen."""
+    verdict, report = placed.verdict, placed.verdict.report
     return {
         "alert_id": str(alert_id),
         "case_id": str(case.id),
         "report_id": str(report.report_id),
-        "kind": "opened" if opened else "joined",
+        "kind": "opened" if placed.opened else "joined",
         "version": verdict.version,
         "level": verdict.level.value,
         "score": verdict.score,
@@ -54,6 +59,7 @@ def facts(
         "judged_at": verdict.judged_at.isoformat(),
         "acknowledge_by": case.acknowledge_by.isoformat(),
         "link": f"/v1/cases/{case.id}",
+        "traceparent": traceparent or None,
     }
 
 
@@ -77,4 +83,5 @@ def case_facts(
         "opened_at": case.opened_at.isoformat(),
         "acknowledge_by": case.acknowledge_by.isoformat(),
         "link": f"/v1/cases/{case.id}",
+        "traceparent": case.traceparent or None,
     }

@@ -7,6 +7,7 @@ kept with the target, so that all replicas know.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,9 +26,11 @@ from services.notifier.alerting.delivery_store import Due
 from services.notifier.alerting.lane import LOW, PACE, Lane, Pace, Tried, health, most_targets, settlement
 from services.notifier.duty import link
 from services.notifier.metrics import Metrics
+from shared import tracing
 from shared.postgres import TRANSIENT, Pool
 from shared.privacy import Seal, SealBrokenError, Tokens
 from shared.tasks import forever
+from shared.tracing import Kind, Span
 
 log = structlog.get_logger()
 
@@ -116,7 +119,7 @@ class Courier:
         try:
             outcome = await self._call(carried)
         except Exception:  # a fault of ours: this message may wait, the others go on
-            log.exception("delivery_failed", channel=carried[0].channel.value)
+            log.exception("delivery_failed", channel=carried[0].channel.value, **tracing.named(_trace_of(carried[0])))
             outcome = Retry("our own fault: see the log", Cause.SETTING)
         lane.in_flight -= 1
         lane.failing = lane.failing or isinstance(outcome, Retry)
@@ -135,16 +138,20 @@ class Courier:
             address = due.address if clear else self._identity.open(due.address, about)
         except SealBrokenError:
             return Retry("the target's address or secret cannot be opened", Cause.SETTING)  # keys can be set right
-        return await send(self._wires, due.channel, address, secret, tuple(map(self._message, carried)))
+        began, messages = time.time_ns(), tuple(map(self._message, carried))
+        outcome = await send(self._wires, due.channel, address, secret, messages)
+        if tracing.on():
+            _record(carried, messages, began, outcome)
+        return outcome
 
     def _message(self, due: Due) -> Message:
-        base = self._wires.settings.public_url
-        if not base or due.channel == Channel.WEBHOOK:
-            return Message(due.message_id, due.type, due.facts)
-        if due.owner == "officer" and asks_acknowledgement(due.type, due.facts):
-            until = due.created_at + link.GOOD_FOR
-            return Message(due.message_id, due.type, due.facts, link.url(base, self._tokens, due.id, until))
-        return Message(due.message_id, due.type, due.facts)
+        base, trace = self._wires.settings.public_url, _trace_of(due)
+        trace = tracing.child(trace) if trace and tracing.on() else trace
+        officers = due.owner == "officer" and asks_acknowledgement(due.type, due.facts)
+        if not base or due.channel == Channel.WEBHOOK or not officers:
+            return Message(due.message_id, due.type, due.facts, None, trace)
+        url = link.url(base, self._tokens, due.id, due.created_at + link.GOOD_FOR)
+        return Message(due.message_id, due.type, due.facts, url, trace)
 
     async def _write_down(self) -> None:
         await self._ended.wait()
@@ -188,7 +195,8 @@ class Courier:
             due, outcome = one.carried[0], one.outcome
             cause = "" if isinstance(outcome, Delivered) else outcome.cause.value
             if isinstance(outcome, Dead):
-                log.error("delivery_dead", target=str(due.target_id), channel=due.channel.value, reason=outcome.reason)
+                told = {"target": str(due.target_id), "channel": due.channel.value, "reason": outcome.reason}
+                log.error("delivery_dead", **told, **tracing.named(_trace_of(due)))
             self._metrics.deliveries.labels(due.channel.value, due.owner, type(outcome).__name__.lower(), cause).inc(
                 len(one.carried)
             )
@@ -197,3 +205,29 @@ class Courier:
                     self._metrics.stage.labels("alert_to_delivered").observe(
                         (one.at - carried.created_at).total_seconds()
                     )
+
+
+def _trace_of(due: Due) -> str:
+    """Return the trace of what a message is about; there is none in messages from before traces were kept."""
+    return str(due.facts.get("traceparent") or "")
+
+
+def _record(carried: Sequence[Due], messages: Sequence[Message], began: int, outcome: Outcome) -> None:
+    """Record the delivery of each message that went along in a call."""
+    ended = time.time_ns()
+    error = "" if isinstance(outcome, Delivered) else outcome.cause.value
+    for due, message in zip(carried, messages, strict=True):
+        if message.traceparent:
+            attributes = {"lanjie.channel": due.channel.value, "lanjie.owner": due.owner, "lanjie.try": due.attempts}
+            tracing.record(
+                Span(
+                    f"deliver by {due.channel.value}",
+                    Kind.CLIENT,
+                    message.traceparent,
+                    _trace_of(due),
+                    began,
+                    ended,
+                    attributes,
+                    error=error,
+                )
+            )

@@ -1,19 +1,22 @@
 """The alert stream: one look at the table for all screens, each of which may leave and take it up again."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from services.notifier import people_store
 from services.notifier.alerting import alert_store
+from services.notifier.alerting.alert_store import Posted
 from services.notifier.alerting.reader import Counts, Reader, Source, drop, read
 from services.notifier.alerting.tail import Tail, frame, subtrees
 from shared.access import TRUST_SECONDS
 from shared.postgres import Pool
 from shared.tasks import forever
+from shared.tracing import note, on
 
 PAGE: Final = 500
 CATCHING_UP_AT_ONCE: Final = 2
@@ -122,6 +125,8 @@ class AlertStream:
             before = self._tail.newest
             page = await alert_store.alerts_after(self._pool, "/", before, PAGE)
             self._tail.append([frame(one.position, one.path, one.created_at, one.facts) for one in page])
+            if on() and self._loops:
+                _record(page)
             for path in {subtree for one in {one.path for one in page} for subtree in subtrees(one)}:
                 for reader in self._readers.get(path, ()):
                     reader.wake(before)
@@ -159,6 +164,13 @@ class AlertStream:
                 reader.hang_up()
             elif reader.idle and waited >= self._pace.heartbeat:
                 reader.wake(self._tail.newest)
+
+
+def _record(page: Sequence[Posted]) -> None:
+    """Record that alerts are on the stream: once a replica, however many screens follow it."""
+    for one in page:
+        trace = json.loads(one.facts).get("traceparent") or ""
+        note("stream alert", trace, int(one.created_at.timestamp() * 1e9), {})
 
 
 def _pause(readers: int) -> float:

@@ -2,7 +2,7 @@
 
 import socket
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -19,6 +19,25 @@ from shared.protocol import transport_of
 SEND_BUFFER_BYTES: Final = 128 * 1024
 """What the system holds for a reader who takes nothing; by itself it would grow to megabytes before that shows."""
 
+POSITION_HEADER: Final[dict[str, Any]] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The `id` of the last event that was read: the stream goes on after it.",
+    "schema": {"type": "string", "pattern": "^[0-9]{0,18}$"},
+}
+EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "Each event of the stream; `data` is an alert as JSON.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "event": {"const": "alert"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": EVENT}}
+
 
 def add(router: APIRouter, door_of: DoorOf) -> None:
     """Add the routes."""
@@ -26,7 +45,11 @@ def add(router: APIRouter, door_of: DoorOf) -> None:
     @router.get(
         "/alerts/stream",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}}, **problems_of(401, 403, 422, 503)},
+        openapi_extra={"parameters": [POSITION_HEADER]},
+        responses={
+            200: {"description": "Alerts as they come, until hung up", "content": EVENTS},
+            **problems_of(401, 403, 422, 503),
+        },
     )
     async def get_stream(request: Request) -> Response:
         """Follow the alerts of the officer's subtree; `Last-Event-ID` takes up where a connection broke off."""

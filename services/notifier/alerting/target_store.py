@@ -82,6 +82,20 @@ async def insert_target(connection: RawConnection, target: Target) -> None:
     )
 
 
+async def replace_secret(connection: RawConnection, target_id: UUID, before: str, sealed_secret: str) -> bool:
+    """Replace a target's sealed secret; return whether it was still the one before."""
+    done = await connection.fetchval(
+        """
+        update target set sealed_secret = $3
+        where id = $1 and sealed_secret = $2 and removed_at is null returning true
+        """,
+        target_id,
+        before,
+        sealed_secret,
+    )
+    return bool(done)
+
+
 async def remove_target(connection: RawConnection, target_id: UUID) -> bool:
     """Send nothing more to a target; what is on its way to it ends. Return whether there was one."""
     async with connection.transaction():

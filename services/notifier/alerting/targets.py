@@ -31,6 +31,22 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
+async def rotate(connection: RawConnection, identity: Seal, target_id: UUID, secret: str | None) -> None:
+    """Have a webhook's messages signed with a further secret beside its newest one; without one, with its newest alone.
+
+    Raises `ValueError` where there is no such webhook or somebody else rotates it just now, `SealBrokenError` where
+    its secret cannot be opened.
+    """
+    target = await target_store.target_of(connection, target_id)
+    if target is None or target.channel != Channel.WEBHOOK or target.sealed_secret is None:
+        raise ValueError("there is no such webhook")
+    about = str(target_id)
+    newest = identity.open(target.sealed_secret, about).split()[0]
+    sealed = identity.seal(f"{secret} {newest}" if secret else newest, about)
+    if not await target_store.replace_secret(connection, target_id, target.sealed_secret, sealed):
+        raise ValueError("somebody else rotates this webhook just now; look, then try again")
+
+
 def refuse_wrong(channel: Channel, address: str, secret: str | None) -> None:
     """Raise `ValueError` where nothing could be sent with these."""
     if secret is not None and channel not in SIGNED:

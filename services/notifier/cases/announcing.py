@@ -19,7 +19,9 @@ async def announce(connection: Connection, cases: Sequence[Case]) -> list[Outgoi
     """
     apart = [one.id for one in cases if one.split_from]
     reports = await report_store.reports_in(connection, apart) if apart else {}
-    return [outgoing(case.changed(one, reports.get(one.id, ())), new_id()) for one in cases]
+    return [
+        outgoing(case.changed(one, reports.get(one.id, ())), new_id(), traceparent=one.traceparent) for one in cases
+    ]
 
 
 def answer(
@@ -30,7 +32,12 @@ def answer(
     Of the reports `asked_once` nobody asks again, so what names one of them is kept until the broker has it.
     """
     return [
-        outgoing(case.changed(one, reports[one.id]), new_id(), kept=not reports[one.id].isdisjoint(asked_once))
+        outgoing(
+            case.changed(one, reports[one.id]),
+            new_id(),
+            traceparent=one.traceparent,
+            kept=not reports[one.id].isdisjoint(asked_once),
+        )
         for one in cases
     ]
 

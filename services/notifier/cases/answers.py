@@ -46,6 +46,7 @@ class CaseLine(BaseModel):
     finding: Finding | None
     changed_at: datetime
     next_due: NextDue | None
+    traceparent: str | None = None
 
 
 class ReportView(BaseModel):
@@ -103,6 +104,7 @@ class CaseView(CaseWork):
     accounts: list[AccountNode]
     orders: list[OrderView]
     timeline: list[TimelineEntry]
+    traceparent: str | None = None
 
 
 def line_of(row: Row) -> CaseLine:

@@ -25,7 +25,7 @@ class Case:
 
     `in_charge` is the unit at work on it, `responsible` the officer; both change hands. `split_from` is the case
     it was taken out of, or the one that was taken out of: reports to come join that one, and the money of the
-    whole family is counted together.
+    whole family is counted together. `traceparent` is of the report that opened it.
     """
 
     id: UUID
@@ -50,6 +50,7 @@ class Case:
     urgency: Urgency = Urgency.URGENT
     split_from: UUID | None = None
     transferred_at: datetime | None = None
+    traceparent: str = ""
 
     @property
     def alerted_at(self) -> datetime:
@@ -111,6 +112,7 @@ class Alerting:
     unit: str
     payee_mask: Mapping[str, str]
     case_id: UUID
+    traceparent: str = ""
 
 
 def place(alerts: Iterable[Alerting], open_cases: Iterable[Case], deadlines: Deadlines, now: datetime) -> Placement:
@@ -157,6 +159,7 @@ def _opened(alert: Alerting, deadlines: Deadlines, now: datetime) -> Case:
         acknowledge_by=now + deadlines.span(alert.unit, urgency, Stage.ACKNOWLEDGE),
         in_charge=alert.unit,
         urgency=urgency,
+        traceparent=alert.traceparent,
     )
 
 

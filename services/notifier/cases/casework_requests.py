@@ -4,16 +4,22 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from services.notifier.cases.requests import Reason, Strict
+from shared.fields import SAYS_SOMETHING, STORABLE, described, stripped
 
 UnitCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{1,60}$")]
 Reference = Annotated[
     str, StringConstraints(max_length=2000, pattern=r"^(https?://[^\s\x00]+|[A-Za-z0-9][A-Za-z0-9._/:-]*)$")
 ]
 """An address on the web, or a key of a file store."""
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00]*$")]
+Title = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=STORABLE),
+    AfterValidator(stripped),
+    described(pattern=SAYS_SOMETHING),
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 

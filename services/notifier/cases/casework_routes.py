@@ -25,7 +25,7 @@ from services.notifier.cases.casework_requests import (
 from services.notifier.cases.requests import Moment
 from services.notifier.door import Door, DoorOf, counted, heard, shown_case
 from services.notifier.people_store import Officer
-from shared.openapi import body_of, problems_of
+from shared.openapi import body_of, header_of, problems_of
 
 BODIES: Final[tuple[type[Any], ...]] = (
     Answering,
@@ -41,6 +41,7 @@ BODIES: Final[tuple[type[Any], ...]] = (
 """The bodies these routes read for themselves."""
 
 PROBLEMS: Final = problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503)
+CREATED: Final = {201: {"headers": {"Location": header_of("Where the case is shown.")}}, **PROBLEMS}
 
 
 class UnfoundedView(BaseModel):
@@ -125,7 +126,7 @@ def _add_parts(router: APIRouter, door_of: DoorOf) -> None:
         status_code=201,
         response_model=CaseView,
         openapi_extra=body_of(Splitting),
-        responses=PROBLEMS,
+        responses=CREATED,
     )
     async def post_split(request: Request, case_id: UUID) -> Response:
         """Take reports out of a case into one of their own; the answer is the new case."""
@@ -164,7 +165,7 @@ def _add_rights(router: APIRouter, door_of: DoorOf) -> None:
         status_code=201,
         response_model=CaseView,
         openapi_extra=body_of(Objecting),
-        responses=PROBLEMS,
+        responses=CREATED,
     )
     async def post_objection(request: Request, case_id: UUID) -> Response:
         """Record that an account holder objects; the police answer in time."""

@@ -180,7 +180,7 @@ def outcome_of(decided: Case, report_ids: list[UUID], at: datetime, withdraws: U
         decided_at=at,
         withdraws=withdraws,
     )
-    return outgoing(outcome, outcome.outcome_id, awaits_answer=True)
+    return outgoing(outcome, outcome.outcome_id, traceparent=decided.traceparent, awaits_answer=True)
 
 
 async def unmask(office: Office, officer: Officer, case_id: UUID, reason: str) -> dict[str, list[dict[str, Any]]]:

@@ -32,7 +32,8 @@ async def inbox(pool: Pool, path: str, status: str | None, since: datetime | Non
         )
         select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.in_charge, o.name as responsible,
                c.urgency, c.bank, c.amount_fen, c.opened_at, c.acknowledge_by, c.acknowledged_at, c.closed_at,
-               c.finding, c.changed_at, (select count(*) from report r where r.case_id = c.id) as reports,
+               c.finding, c.changed_at, nullif(c.traceparent, '') as traceparent,
+               (select count(*) from report r where r.case_id = c.id) as reports,
                d.stage as next_stage, d.due_at as next_due_at
         from shown c
         left join officer o on o.id = c.responsible
@@ -56,7 +57,8 @@ async def case_seen_by(pool: Pool, case_id: UUID, path: str) -> Row | None:
         select c.id, c.version, c.status, c.payee_mask, c.scam_type, c.unit, c.bank, c.amount_fen, c.opened_at,
                c.acknowledge_by, c.acknowledged_at, o.name as acknowledged_by, c.closed_at, c.finding, c.reason,
                c.sealed_reason,
-               c.changed_at, c.in_charge, h.name as responsible, c.urgency, c.split_from
+               c.changed_at, c.in_charge, h.name as responsible, c.urgency, c.split_from,
+               nullif(c.traceparent, '') as traceparent
         from fraud_case c
         left join officer o on o.id = c.acknowledged_by
         left join officer h on h.id = c.responsible

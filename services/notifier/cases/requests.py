@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.notifier.orders.order import FREEZING, ApplicationType
 from shared.errors import FieldProblem
 from shared.events import Finding, OrderKind
+from shared.fields import SAYS_SOMETHING, STORABLE, as_text, described, stripped
 from shared.money import PositiveFen
 
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
@@ -34,15 +35,27 @@ def _visible(text: str) -> str:
     return text
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(as_text), AfterValidator(_in_utc)]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable), described(pattern=STORABLE)]
 Reason = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), AfterValidator(_storable)
+    str,
+    StringConstraints(min_length=1, max_length=2000),
+    AfterValidator(stripped),
+    AfterValidator(_storable),
+    described(pattern=SAYS_SOMETHING),
 ]
-
-
-Short = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), AfterValidator(_visible)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True), AfterValidator(_visible)]
+Short = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, strip_whitespace=True),
+    AfterValidator(_visible),
+    described(format="visible-text"),
+]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=50, strip_whitespace=True),
+    AfterValidator(_visible),
+    described(format="visible-text"),
+]
 Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{8,32}$")]
 
 

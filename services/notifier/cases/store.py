@@ -20,7 +20,7 @@ from shared.privacy import Seal
 CASE_FIELDS = """
     id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen, opened_at, acknowledge_by,
     acknowledged_at, acknowledged_by, closed_at, finding, sealed_reason, outcome_id, in_charge, responsible,
-    urgency, split_from, transferred_at
+    urgency, split_from, transferred_at, traceparent
 """
 
 
@@ -105,10 +105,10 @@ async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
         """
         insert into fraud_case (id, version, payee_token, payee_mask, scam_type, unit, bank, status, amount_fen,
                                 opened_at, acknowledge_by, in_charge, urgency, responsible, split_from, acknowledged_at,
-                                acknowledged_by, changed_at)
+                                acknowledged_by, traceparent, changed_at)
         select u.*, now() from unnest($1::uuid[], $2::integer[], $3::text[], $4::jsonb[], $5::text[], $6::text[],
             $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[],
-            $14::uuid[], $15::uuid[], $16::timestamptz[], $17::uuid[]) as u
+            $14::uuid[], $15::uuid[], $16::timestamptz[], $17::uuid[], $18::text[]) as u
         order by 3 on conflict (payee_token) where status <> 'closed' and split_from is null do nothing returning id
         """,
         [case.id for case in cases],
@@ -128,6 +128,7 @@ async def insert_cases(connection: Connection, cases: Sequence[Case]) -> None:
         [case.split_from for case in cases],
         [case.acknowledged_at for case in cases],
         [case.acknowledged_by for case in cases],
+        [case.traceparent for case in cases],
     )
     if len(inserted) < len(cases):
         raise OpenedMeanwhileError

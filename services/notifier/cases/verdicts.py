@@ -7,6 +7,8 @@ higher level or score. Versions come twice and in any order; the newest counts.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from services.notifier import people_store
@@ -36,45 +38,67 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a batch of verdicts says: of reports that are new, of others that were in no case, of others in one."""
+    """What a batch of verdicts says: of reports that are new, of others that were in no case, of others in one.
+
+    `traces` are those of all, by the report's id.
+    """
 
     new: list[VerdictReached]
     again: list[VerdictReached]
     again_in_case: list[tuple[VerdictReached, UUID]]
+    traces: Mapping[UUID, str]
+
+    def trace_of(self, verdict: VerdictReached) -> str:
+        """Return the trace of a verdict's report."""
+        return self.traces.get(verdict.report.report_id, "")
+
+
+UNTRACED: Final[Mapping[UUID, str]] = MappingProxyType({})
 
 
 async def take_verdicts(
-    pool: Pool, identity: Seal, deadlines: Deadlines, verdicts: Sequence[VerdictReached], now: datetime
+    pool: Pool,
+    identity: Seal,
+    deadlines: Deadlines,
+    verdicts: Sequence[VerdictReached],
+    now: datetime,
+    traces: Mapping[UUID, str] = UNTRACED,
 ) -> Taken:
     """Count new reports, open or join cases for those at alert level; alert the branches' units and those in charge.
 
     A report that is judged again and is an alert now goes into a case like a new one; its money was counted
     before. Every verdict is answered, whatever it changed: by the case its report is in, or as counted.
+    `traces` are those of reports, by id.
     Raises `OpenedMeanwhileError`, `HeardMeanwhileError`.
     """
     newest = {verdict.report.report_id: verdict for verdict in sorted(verdicts, key=lambda one: one.version)}
     async with pool.acquire() as connection, connection.transaction():
         branches = sorted({verdict.report.branch for verdict in newest.values()})
         units = await people_store.units_of_branches(connection, branches)
-        heard = await _hear(connection, list(newest.values()))
+        heard = await _hear(connection, list(newest.values()), traces)
         placement = await _place(connection, identity, deadlines, heard, units, now)
-        rows = [*await _answer(connection, newest, heard, placement), *_taken(verdicts)]
+        rows = [*await _answer(connection, newest, heard, placement), *_taken(verdicts, traces)]
         lines, counted = await _count_visits(connection, heard, placement, now)
         await money_store.book(connection, [*_reported(heard.new, units), *lines])
         await keep(connection, rows)
     return Taken(heard.new, placement.reports, rows + counted)
 
 
-def _taken(verdicts: Sequence[VerdictReached]) -> list[Outgoing]:
+def _taken(verdicts: Sequence[VerdictReached], traces: Mapping[UUID, str]) -> list[Outgoing]:
     """Answer second verdicts by name: rules keeps them until then, however often the report itself was answered."""
     return [
-        outgoing(VerdictTaken(verdict_id=verdict.verdict_id, report_id=verdict.report.report_id), new_id(), kept=False)
+        outgoing(
+            VerdictTaken(verdict_id=verdict.verdict_id, report_id=verdict.report.report_id),
+            new_id(),
+            traceparent=traces.get(verdict.report.report_id, ""),
+            kept=False,
+        )
         for verdict in verdicts
         if verdict.version > 1
     ]
 
 
-async def _hear(connection: Connection, verdicts: Sequence[VerdictReached]) -> Heard:
+async def _hear(connection: Connection, verdicts: Sequence[VerdictReached], traces: Mapping[UUID, str]) -> Heard:
     """Tell new reports from known ones, and write down newer verdicts of the known."""
     known = await report_store.known(connection, [verdict.report.report_id for verdict in verdicts])
     new = [verdict for verdict in verdicts if verdict.report.report_id not in known]
@@ -85,6 +109,7 @@ async def _hear(connection: Connection, verdicts: Sequence[VerdictReached]) -> H
         new,
         [verdict for verdict, case_id in taken if case_id is None],
         [(verdict, case_id) for verdict, case_id in taken if case_id is not None],
+        traces,
     )
 
 
@@ -96,7 +121,7 @@ async def _count_visits(
     if not await family_store.more_to_count(connection, changed, [one.id for one in placement.cases()]):
         return [], []
     moved = {verdict.report.report_id: verdict.verdict_id for verdict in heard.again}
-    return await visits.count(connection, changed, moved, now)
+    return await visits.count(connection, changed, moved, now, heard.traces)
 
 
 def _reported(verdicts: Sequence[VerdictReached], units: Units) -> list[visits.Line]:
@@ -131,7 +156,8 @@ async def _answer(
         cases += await store.cases_with(connection, others)
     rows = answer(cases, reports, {report_id for report_id, one in newest.items() if one.version > 1})
     if uncounted := sorted(newest.keys() - case_ids.keys()):
-        rows.append(outgoing(ReportsCounted(report_ids=tuple(uncounted)), new_id(), kept=False))
+        trace = heard.traces.get(uncounted[0], "") if len(uncounted) == 1 else ""  # many at once belong to none
+        rows.append(outgoing(ReportsCounted(report_ids=tuple(uncounted)), new_id(), traceparent=trace, kept=False))
     return rows
 
 
@@ -150,7 +176,13 @@ async def _place(
         return Placement()
     masked = {verdict.report.report_id: alert.masks(verdict, identity) for verdict in urgent}
     alerting = [
-        Alerting(verdict, units[verdict.report.branch][0], masked[verdict.report.report_id]["payee"], new_id())
+        Alerting(
+            verdict,
+            units[verdict.report.branch][0],
+            masked[verdict.report.report_id]["payee"],
+            new_id(),
+            heard.trace_of(verdict),
+        )
         for verdict in urgent
     ]
     tokens = sorted({verdict.report.payee_token for verdict in urgent})
@@ -159,7 +191,7 @@ async def _place(
     placement = case.place(alerting, open_cases, deadlines, now)
     await _write(connection, heard, placement, units)
     if urgent:
-        await _alert(connection, placement, masked, units, now)
+        await _alert(connection, placement, heard, masked, units, now)
         await _start_clock(connection, placement, deadlines, now)
     placed = [(one.verdict, one.case_id) for one in placement.reports if one.verdict.version > 1]
     again = [timeline.judged_again(case_id, verdict, now) for verdict, case_id in (*placed, *heard.again_in_case)]
@@ -182,6 +214,7 @@ async def _write(connection: Connection, heard: Heard, placement: Placement, uni
 async def _alert(
     connection: Connection,
     placement: Placement,
+    heard: Heard,
     masked: Mapping[UUID, dict[str, dict[str, str]]],
     units: Units,
     now: datetime,
@@ -195,7 +228,7 @@ async def _alert(
         report, about = one.verdict.report, cases[one.case_id]
         for unit in dict.fromkeys((one.unit, about.in_charge)):
             alert_id = new_id()
-            told = alert.facts(alert_id, about, one.verdict, unit, masked[report.report_id], opened=one.opened)
+            told = alert.facts(alert_id, about, one, unit, masked[report.report_id], heard.trace_of(one.verdict))
             alerts.append(Alert(alert_id, one.case_id, report.report_id, unit, paths[unit], told, now))
     await alert_store.insert_alerts(connection, alerts)
 

@@ -244,10 +244,14 @@ async def rules(pool: Pool) -> Deadlines:
     )
 
 
-async def overdue(pool: Pool, seconds: float) -> int:
-    """Count the deadlines that came longer ago than so many seconds, and of which nothing has followed."""
-    found: int = await pool.fetchval(
-        "select count(*) from deadline where state = 'running' and due_at < now() - $1::float8 * interval '1 second'",
+async def overdue(pool: Pool, seconds: float) -> dict[tuple[str, ...], int]:
+    """Count by stage and unit in charge the deadlines that came so long ago, and of which nothing has followed."""
+    rows = await pool.fetch(
+        """
+        select d.stage, coalesce(c.in_charge, c.unit) as unit, count(*) as number
+        from deadline d join fraud_case c on c.id = d.case_id
+        where d.state = 'running' and d.due_at < now() - $1::float8 * interval '1 second' group by 1, 2
+        """,
         seconds,
     )
-    return found
+    return {(row["stage"], row["unit"]): row["number"] for row in rows}

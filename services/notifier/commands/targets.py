@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
@@ -16,11 +15,11 @@ from services.notifier.alerting.channels.wires import ChannelSettings, wires_of
 from services.notifier.alerting.target_store import Owner
 from shared.command import connected, run
 from shared.privacy import Seal
-from shared.settings import Keys, read_keys
+from shared.settings import Keys, Told, read_keys
 
 
-class Sealing(BaseSettings):
-    """The keys that addresses and secrets are sealed with: the environment variable IDENTITY_KEYS."""
+class Sealing(Told):
+    """The keys that addresses and secrets are sealed with: IDENTITY_KEYS."""
 
     identity_keys: Keys
 
@@ -97,6 +96,22 @@ def remove(target_id: UUID) -> None:
         async with connected("notifier") as connection:
             known = await target_store.remove_target(connection, target_id)
         typer.echo("removed" if known else "there is no such target")
+
+    run(work)
+
+
+def rotate(
+    target_id: UUID,
+    *,
+    finish: Annotated[bool, typer.Option("--finish", help="Sign with the newest secret alone from now on.")] = False,
+) -> None:
+    """Give a webhook a further secret, printed once: messages are signed with both until --finish."""
+
+    async def work() -> None:
+        made = None if finish else targets.new_secret()
+        async with connected("notifier") as connection:
+            await targets.rotate(connection, Sealing().seal(), target_id, made)
+        typer.echo(f"secret  {made}" if made else "signed with the newest secret alone")
 
     run(work)
 

@@ -22,13 +22,14 @@ from shared.protocol import Edge
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_LIMIT_BYTES: Final = 1024
 _PAGE: Final[dict[str, Any]] = {"content": {"text/html": {"schema": {"type": "string"}}}}
+_NO_PAGE: Final[dict[str, Any]] = {"content": {**_PAGE["content"], **problems_of(404)[404]["content"]}}
 _NO_BEARER: Final[dict[str, Any]] = {"security": []}
 
 
 def routes(door_of: DoorOf) -> APIRouter:
     """Return the routes; `door_of()` is the open door once the service runs."""
     router = APIRouter(prefix="/a", tags=["links"])
-    described: dict[int | str, dict[str, Any]] = {200: _PAGE, 404: {"description": "Not Found", **_PAGE}}
+    described: dict[int | str, dict[str, Any]] = {200: _PAGE, 404: {"description": "Not Found", **_NO_PAGE}}
 
     @router.head("/{token}", include_in_schema=False)
     @router.get(
@@ -37,7 +38,7 @@ def routes(door_of: DoorOf) -> APIRouter:
         responses={**described, **problems_of(503)},
         openapi_extra=_NO_BEARER,
     )
-    async def get_link(request: Request, token: str) -> Response:
+    async def get_alert_link(request: Request, token: str) -> Response:
         """Show what the alert says and a button. Changes nothing, however often it is fetched."""
         door = door_of()
         try:
@@ -53,7 +54,7 @@ def routes(door_of: DoorOf) -> APIRouter:
         responses={**described, **problems_of(408, 413, 415, 503)},
         openapi_extra={"requestBody": {"content": {FORM: {"schema": {"type": "object"}}}}, **_NO_BEARER},
     )
-    async def post_link(request: Request, token: str) -> Response:
+    async def post_alert_link(request: Request, token: str) -> Response:
         """Acknowledge the case as the officer the link was sent to. Once; what is in the form is not looked at."""
         door = door_of()
         await read_body(request, FORM, limit=FORM_LIMIT_BYTES)

@@ -126,3 +126,47 @@ async def totals_off(connection: AnyConnection) -> list[Row]:
         where coalesce(s.fen, 0) <> coalesce(t.fen, 0) order by 1, 2, 3
         """
     )
+
+
+async def read_whole(connection: AnyConnection) -> None:
+    """Let the rest of the transaction read tables from end to end, which is the cheapest where all rows are wanted."""
+    await connection.execute("set local enable_seqscan = on; set local plan_cache_mode = force_custom_plan")
+
+
+async def touched(connection: AnyConnection, since: datetime, until: datetime) -> list[Row]:
+    """Return the cases, and the reports that are in none, that were booked or changed from one moment to another."""
+    return await connection.fetch(
+        """
+        with booked as (select distinct case_id, report_id from ledger where booked_at >= $1 and booked_at < $2)
+        select distinct coalesce(b.case_id, r.case_id) as case_id,
+               case when coalesce(b.case_id, r.case_id) is null then b.report_id end as report_id
+        from booked b left join report r on r.id = b.report_id
+        union
+        select id, null from fraud_case where changed_at >= $1 and changed_at < $2
+        """,
+        since,
+        until,
+    )
+
+
+async def roots_of(connection: AnyConnection, case_ids: Sequence[UUID]) -> list[Row]:
+    """Return the cases that these were split from in the end, as `first_cases_after` does; in order."""
+    return await connection.fetch(
+        """
+        with recursive up as (
+            select id, split_from from fraud_case where id = any($1::uuid[])
+            union select c.id, c.split_from from up join fraud_case c on c.id = up.split_from
+        )
+        select id, bank, unit, amount_fen from fraud_case
+        where id in (select id from up where split_from is null) order by id
+        """,
+        list(case_ids),
+    )
+
+
+async def loose_among(connection: AnyConnection, report_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the reports that are in no case now; in order."""
+    rows = await connection.fetch(
+        "select id from report where id = any($1::uuid[]) and case_id is null order by id", list(report_ids)
+    )
+    return [row["id"] for row in rows]

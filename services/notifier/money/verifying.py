@@ -44,12 +44,12 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
         found.kept_since = await verify_store.answers_kept_since(connection)
         last = NOBODY
         while roots := await verify_store.first_cases_after(connection, last, PAGE):
-            await _verify_cases(connection, roots, found)
+            await verify_cases(connection, roots, found)
             last = roots[-1]["id"]
             looked(found)
         last = NOBODY
         while loose := await verify_store.loose_reports_after(connection, last, PAGE):
-            await _verify_loose(connection, loose, found)
+            await verify_loose(connection, loose, found)
             last = loose[-1]
             looked(found)
         for row in await verify_store.booked_for_nobody(connection):
@@ -66,7 +66,8 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
     return found
 
 
-async def _verify_cases(connection: AnyConnection, roots: Sequence[Row], found: Verified) -> None:
+async def verify_cases(connection: AnyConnection, roots: Sequence[Row], found: Verified) -> None:
+    """Compare cases that were not split from another, each with all that were split from it."""
     root_of = {row["id"]: row["id"] for row in roots}
     written = {row["id"]: row["amount_fen"] for row in roots}
     newest = list(root_of)
@@ -111,7 +112,8 @@ def _compare_amounts(written: Mapping[UUID, int], reports: Sequence[Row], found:
             found.differences.append(Difference(f"case {case_id}", "amount of its reports", summed[case_id], fen))
 
 
-async def _verify_loose(connection: AnyConnection, report_ids: Sequence[UUID], found: Verified) -> None:
+async def verify_loose(connection: AnyConnection, report_ids: Sequence[UUID], found: Verified) -> None:
+    """Compare reports that are in no case."""
     reports = await verify_store.reports_of(connection, [], report_ids)
     booked = _by(await verify_store.booked(connection, [], report_ids), lambda row: row["report_id"])
     alike = await _alike(connection, reports)

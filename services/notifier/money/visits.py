@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from services.notifier.cases import store, timeline
@@ -17,13 +19,20 @@ from shared.postgres import Connection, Row
 Line = tuple[UUID, ledger.Entry]
 """An entry to be booked, and the event that is its cause."""
 
+UNTRACED: Final[Mapping[UUID, str]] = MappingProxyType({})
+
 
 async def count(
-    connection: Connection, report_ids: Sequence[UUID], moved: Mapping[UUID, UUID], now: datetime
+    connection: Connection,
+    report_ids: Sequence[UUID],
+    moved: Mapping[UUID, UUID],
+    now: datetime,
+    traces: Mapping[UUID, str] = UNTRACED,
 ) -> tuple[list[Line], list[Outgoing]]:
     """Tell the cases of these reports how the visits ended; return what is to be booked and said for it.
 
     `moved` are reports that were counted before and may have come into a case now, with the verdict that did it.
+    `traces` are those of reports, by id.
     """
     others = await family_store.alike(connection, report_ids)
     cases = await store.locked_cases_of(connection, [*report_ids, *others])
@@ -42,7 +51,9 @@ async def count(
         DispositionCounted(disposition_id=row["id"], report_id=row["report_id"], case_id=row["case_id"])
         for row in found
     ]
-    return _lines(books, known, moved), [outgoing(event, new_id(), kept=False) for event in events]
+    return _lines(books, known, moved), [
+        outgoing(event, new_id(), traceparent=traces.get(event.report_id, ""), kept=False) for event in events
+    ]
 
 
 def _lines(books: Sequence[Book], dispositions: Sequence[Row], moved: Mapping[UUID, UUID]) -> list[Line]:

@@ -57,7 +57,8 @@ async def take_feedback(
             rows += await _free_unwanted(connection, office, about, after, now)
         else:
             after = None
-            rows = [outgoing(event.model_copy(update={"answers": feedback.feedback_id}), new_id())]
+            said = event.model_copy(update={"answers": feedback.feedback_id})
+            rows = [outgoing(said, new_id(), traceparent=about.traceparent)]
         await keep(connection, rows)
     return after, rows
 
@@ -86,7 +87,7 @@ async def _apply(
     await store.write_timeline(connection, [timeline.answered(after, now)])
     changed = replace(about, version=about.version + 1)
     await store.update_cases(connection, [changed])
-    return [outgoing(said, new_id()), *await announce(connection, [changed])]
+    return [outgoing(said, new_id(), traceparent=about.traceparent), *await announce(connection, [changed])]
 
 
 async def _follow(
@@ -168,7 +169,8 @@ async def note_contradiction(pool: Pool, event: FeedbackContradicted, now: datet
         if await store.tell(connection, [entry]):
             await _ask_to_look(connection, about, event.order_id, entry.text, now)
         order_as_it_stands = await order_store.event_of(connection, event.order_id)
-        rows = [outgoing(order_as_it_stands.model_copy(update={"answers": event.contradiction_id}), new_id())]
+        said = order_as_it_stands.model_copy(update={"answers": event.contradiction_id})
+        rows = [outgoing(said, new_id(), traceparent=about.traceparent)]
         await keep(connection, rows)
     return rows
 

@@ -20,6 +20,7 @@ from shared.errors import not_found
 from shared.events import OrderChanged
 from shared.outbox import Outgoing
 from shared.postgres import Connection
+from shared.tracing import joined
 
 
 async def approve(office: Office, officer: Officer, order_id: UUID, now: datetime) -> tuple[Order, list[Outgoing]]:
@@ -66,6 +67,7 @@ async def _proposed(connection: Connection, officer: Officer, order_id: UUID) ->
     about = await store.locked_case_seen_by(connection, case_id, officer.path) if case_id else None
     if about is None:
         raise not_found("order")
+    about = replace(about, traceparent=joined(about.traceparent))
     every = await order_store.orders_about(connection, about.id, [])
     return about, next(one for one in every if one.id == order_id), every
 

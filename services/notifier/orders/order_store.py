@@ -230,3 +230,51 @@ async def keep_feedback(connection: Connection, feedback: FeedbackReceived) -> N
         feedback.model_dump_json().encode(),
         feedback.received_at,
     )
+
+
+async def expiring(pool: Pool, seconds: float) -> dict[tuple[str, ...], int]:
+    """Count by bank the stops that run out within so many seconds and that no order waits to follow.
+
+    A stop that was extended, frozen or released has ended; so what is left is an order that the bank has yet to answer.
+    """
+    rows = await pool.fetch(
+        """
+        select o.bank, count(*) as number
+        from deadline d join bank_order o on o.id = d.subject
+        where d.state = 'running' and d.stage = 'expiry' and d.due_at < now() + $1::float8 * interval '1 second'
+          and o.kind in ('stop', 'extend_stop') and o.status = 'executed' and o.ended_at is null
+          and not exists (
+              select from bank_order n
+              where n.payee_token = o.payee_token and n.status in ('proposed', 'pending')
+                and n.kind in ('extend_stop', 'freeze', 'release_stop')
+          )
+        group by o.bank
+        """,
+        seconds,
+    )
+    return {(row["bank"],): row["number"] for row in rows}
+
+
+async def acknowledged_to_ordered(pool: Pool, order_id: UUID) -> float | None:
+    """Return the seconds from its case's acknowledgement to an order, if it is the first of the case."""
+    found: float | None = await pool.fetchval(
+        """
+        select extract(epoch from o.ordered_at - c.acknowledged_at)::float8
+        from bank_order o join fraud_case c on c.id = o.case_id
+        where o.id = $1 and not exists (select from bank_order e where e.case_id = o.case_id and e.id < o.id)
+        """,
+        order_id,
+    )
+    return found
+
+
+async def accepted_to_stopped(pool: Pool, order_id: UUID) -> float | None:
+    """Return the seconds from the first report that a stop is about to the moment the bank stopped."""
+    found: float | None = await pool.fetchval(
+        """
+        select extract(epoch from o.executed_at - min(r.filed_at))::float8
+        from bank_order o join report r on r.id = any(o.covers) where o.id = $1 group by o.executed_at
+        """,
+        order_id,
+    )
+    return found

@@ -196,7 +196,7 @@ async def send(
     urgency, deadlines = Urgency(given.emergency_level), office.deadlines()
     spans = [(stage, deadlines.span(about.in_charge, urgency, stage)) for stage in stages]
     await clock_store.start(connection, [Deadline(about.id, stage, now + span, given.id) for stage, span in spans])
-    rows = [outgoing(event, given.id, awaits_answer=True)]
+    rows = [outgoing(event, given.id, traceparent=about.traceparent, awaits_answer=True)]
     await keep(connection, rows)
     await pushing.push(connection, [(given, about)])
     return rows

@@ -41,4 +41,5 @@ def facts(order: Order, about: Case, *, again: bool) -> dict[str, Any]:
         "ordered_at": order.ordered_at.isoformat(),
         "again": again,
         "link": f"/v1/orders/{order.id}",
+        "traceparent": about.traceparent or None,
     }

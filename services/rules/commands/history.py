@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -25,13 +24,13 @@ from shared.command import connected, run
 from shared.events import Level, VerdictReached
 from shared.postgres import RawConnection, Row
 from shared.privacy import Seal, SealBrokenError
-from shared.settings import Keys, read_keys
+from shared.settings import Keys, Told, read_keys
 
 console = Console(highlight=False, soft_wrap=True)
 SPAN = re.compile(r"(\d{1,4})([dh])")
 
 
-class Narrative(BaseSettings):
+class Narrative(Told):
     """What looking back needs besides the database: the key to what tellers wrote."""
 
     narrative_keys: Keys
@@ -65,7 +64,7 @@ def _explain(row: Row, pack: CompiledPack | None, narrative: Seal) -> None:
     console.print(f"pack {event.pack} {(row['pack_hash'] or '')[:12]}")
     console.print("facts  " + "  ".join(f"{name}={value}" for name, value in sorted(json.loads(row["facts"]).items())))
     if pack is None:
-        console.print("the pack of that time is not kept here (judged before packs were published)")
+        console.print("the pack of that time is not kept here (judged before there were packs, or forgotten)")
         return
     judged = _judged_by(pack, row, event, narrative)
     table = folded("rule", "points", "when", "why")

@@ -14,7 +14,6 @@ from typing import Annotated, Final, TextIO
 from uuid import UUID, uuid5
 
 import typer
-from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,6 +25,7 @@ from services.rules.list_store import Entry
 from shared.command import connected, run
 from shared.outbox import new_id
 from shared.privacy import Tokens
+from shared.settings import Told
 
 commands = typer.Typer(help="Watch-listed and trusted accounts.", no_args_is_help=True)
 console = Console(highlight=False, soft_wrap=True)
@@ -38,7 +38,7 @@ NAMESPACE: Final = UUID("0194f0a0-5c1e-7a4e-9d8b-6c616e6a6965")
 Author = Annotated[str, typer.Option(help="Who answers for this; recorded.")]
 
 
-class TokenKey(BaseSettings):
+class TokenKey(Told):
     """The key that makes tokens: the same as intake's."""
 
     token_key: str

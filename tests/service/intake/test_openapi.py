@@ -44,7 +44,8 @@ async def test_it_says_what_a_calls_body_is(
         return
     media_type, model = body
     assert described["requestBody"]["required"] is True
-    assert described["requestBody"]["content"] == {media_type: {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+    [(offered, content)] = described["requestBody"]["content"].items()
+    assert (offered, content["schema"]) == (media_type, {"$ref": f"#/components/schemas/{model}"})
     assert document["components"]["schemas"][model]["additionalProperties"] is False
 
 
@@ -76,7 +77,8 @@ async def test_every_reference_in_it_leads_somewhere(document: dict[str, Any]) -
             return own.union(*(references(inner) for inner in value.values()))
         return set().union(*(references(inner) for inner in value)) if isinstance(value, list) else set()
 
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    kinds = ("schemas", "examples")
+    known = {f"#/components/{kind}/{name}" for kind in kinds for name in document["components"][kind]}
     assert references(document) <= known
 
 

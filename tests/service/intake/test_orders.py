@@ -69,6 +69,7 @@ async def test_an_order_is_shown_with_everything_its_bank_needs_to_execute_it(sh
         "unit": "SZ-LH-CZ",
         "officer_id": None,
         "co_officer": None,
+        "traceparent": None,
         **PEOPLE,
     }
 

@@ -20,7 +20,7 @@ from services.intake.upkeep import keep_up
 from shared.events import DispositionCounted, DispositionOutcome, Level, OrderStatus, ReportsCounted
 from shared.outbox import claim_repeats, claim_unsent, new_id, oldest_unsent_seconds, unanswered
 from shared.postgres import open_pool
-from shared.tally import Count, Gap, Stretch
+from shared.tally import Count, Gap, Stretch, first_id
 from tests.parts import IDENTITY, NARRATIVE, TOKENS, DatabaseServer, a_key, a_report, bank_key
 from tests.service.intake.counter import a_case, a_verdict, an_order
 from tests.service.plans import FILLING, Full, explain_all, read_by_index, statements
@@ -164,6 +164,10 @@ async def test_sweeps_and_looks_at_the_backlog_read_what_waits(full: Full) -> No
     plans += await full.plans_of(lambda: oldest_unsent_seconds(full.pool))
     read_by_index(plans, 500 * 40, REFERENCE)
     waiting = await full.pool.fetchval("select count(*) from outbox")
+    newest = max((await store.last_reports(full.pool)).values(), default=datetime.now(UTC) - timedelta(hours=1))
+    plans = await full.plans_of(lambda: store.note_last_reports(full.pool, first_id(newest)))
+    assert "last_report_at" in statements(plans)
+    read_by_index(plans, 3600, REFERENCE)
     backlog = Backlog(full.pool, 1_000_000, Metrics().unanswered)
     plans = await full.plans_of(backlog.look)
     assert "select count" in statements(plans)

@@ -198,7 +198,7 @@ async def test_the_watch_of_a_replica_escalates_and_counts_it(notifier: Door) ->
     page = (await notifier.client.get("/metrics")).text
     assert 'lanjie_escalations_total{stage="acknowledge",step="0",unit="SZ-LH-CZ"} 1.0' in page
     assert 'lanjie_deadline_lateness_seconds_bucket{le="1.0",stage="acknowledge"} 1.0' in page
-    assert "lanjie_deadlines_overdue 0.0" in page
+    assert 'lanjie_deadlines_overdue{kind="acknowledge",unit=""} 0.0' in page
 
 
 async def test_deadlines_nobody_follows_up_show_on_the_dashboard(dsn: str, pool: Pool) -> None:
@@ -206,7 +206,8 @@ async def test_deadlines_nobody_follows_up_show_on_the_dashboard(dsn: str, pool:
     async with notifier_door(dsn) as door, connected(dsn) as officer, officer.transaction():
         await officer.execute("select from fraud_case for update")
         await pool.execute("update deadline set due_at = now() - interval '6 seconds'")
-        assert "lanjie_deadlines_overdue 2.0" in (await door.client.get("/metrics")).text
+        page = (await door.client.get("/metrics")).text
+        assert 'lanjie_deadlines_overdue{kind="acknowledge",unit="SZ-LH-CZ"} 2.0' in page
 
 
 async def test_rules_that_change_are_seen_without_a_restart(pool: Pool) -> None:

@@ -114,6 +114,7 @@ async def test_an_answer_is_counted_once_and_a_contradiction_reaches_the_case(sh
     assert len(said(rows, OrderChanged)) == 3
     assert ears.counted("lanjie_order_answers_total", kind="stop", bank="CCB", status="executed") == 1
     assert ears.counted("lanjie_stage_seconds_count", stage="order_to_feedback") == 1
+    assert ears.counted("lanjie_stage_seconds_count", stage="accepted_to_stopped") == 1
     assert timeline(await case_of(shared_notifier, case_id))[-2:] == ["feedback", "contradiction"]
 
 

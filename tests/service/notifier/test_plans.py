@@ -1,16 +1,20 @@
 """However much lies there, what happens all the time reads a few rows, found through an index."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from prometheus_client import generate_latest
 
+from services.notifier import figure_store, figures
 from services.notifier.alerting import alert_store, delivery_store
 from services.notifier.alerting.channels.limits import limits_of
 from services.notifier.cases import inbox_store
 from services.notifier.clock import clock_store, escalation
+from services.notifier.metrics import Metrics
 from services.notifier.upkeep import keep_up
 from shared.events import DispositionOutcome, VerdictReached
 from shared.postgres import open_pool
@@ -90,7 +94,7 @@ def of(account: str) -> VerdictReached:
     return verdict.model_copy(update={"report": verdict.report.model_copy(update={"payer_token": payer})})
 
 
-SMALL = {"unit", "branch", "officer", "target", "shift", "outbox", "deadline_rule", "ledger_total"}
+SMALL = {"unit", "branch", "officer", "target", "shift", "outbox", "deadline_rule", "ledger_total", "figure"}
 """What is not longer for a million reports."""
 
 
@@ -142,7 +146,7 @@ async def test_a_screen_that_follows_alerts_reads_what_is_new(full: Full) -> Non
 async def test_looking_for_what_is_due_reads_what_is_due(full: Full) -> None:
     nobody: list[UUID] = []
     plans = await full.plans_of(lambda: clock_store.next_due(full.pool, nobody))
-    plans += await full.plans_of(lambda: clock_store.overdue(full.pool, 5.0))
+    plans += await full.plans_of(lambda: Metrics().tables.refresh(full.pool))
     plans += await full.plans_of(lambda: delivery_store.claim_due(full.pool, 10, 30, limits_of(6), {}))
     read_by_index(plans, 4_000, SMALL)
     plans = await full.plans_of(lambda: escalation.fire(office(full.pool), now() + timedelta(minutes=2), 20))
@@ -155,3 +159,17 @@ async def test_forgetting_reads_what_it_forgets(full: Full) -> None:
     plans = await full.plans_of(lambda: keep_up(full.pool, before, 50))
     assert await full.pool.fetchval("select count(*) from delivery where settled_at < $1", before) == 0
     read_by_index(plans, 5_000, SMALL)
+
+
+async def test_a_scrape_costs_little_processor_and_counting_what_costs_more_is_not_part_of_it(full: Full) -> None:
+    await full.pool.execute("update figure set due_at = 'infinity' where name = 'ledger'")
+    assert await figures.look(full.pool) == 2
+    metrics = Metrics()
+    await metrics.tables.refresh(full.pool)
+    began = time.process_time()
+    for _ in range(5):
+        await metrics.tables.refresh(full.pool)
+        generate_latest(metrics.registry)
+    assert (time.process_time() - began) / 5 < 0.1
+    found = await figure_store.all_figures(full.pool)
+    assert sum(found.money_by_type.values()) == await full.pool.fetchval("select sum(fen) from ledger")

@@ -15,6 +15,7 @@ from services.notifier.cases import store
 from services.notifier.orders import order_store, pushing
 from shared.events import AccountType, FeedbackReceived, OrderChanged
 from shared.outbox import new_id
+from shared.tracing import accepted
 from tests.fakes.receiver import receiving
 from tests.parts import IDENTITY, Door, bank, notifier_door
 from tests.service.notifier.builders import (
@@ -84,7 +85,9 @@ async def test_an_order_is_pushed_to_every_system_of_its_bank_and_still_pulled(n
         "ordered_at": facts["ordered_at"],
         "again": False,
         "link": f"/v1/orders/{order['id']}",
+        "traceparent": facts["traceparent"],  # of a case from before traces were kept: the officer's request's
     }
+    assert accepted([facts["traceparent"]])
     assert not any(clear in str(first) for clear in CLEAR_TEXTS)
     assert [str(row["id"]) for row in await promised(notifier, case_id)] == [order["id"]]
 

@@ -11,7 +11,7 @@ from services.rules.conditions import ConditionKind
 from services.rules.handlers import Taken
 from services.rules.metrics import Metrics
 from services.rules.packs import Packs
-from shared.events import ReportFiled
+from shared.events import DispositionOutcome, Finding, Level, ReportFiled
 from shared.postgres import Pool
 from tests.parts import KEY_BYTES, NOWHERE
 from tests.service.rules.analyst import a_published_court, folder_of, published
@@ -20,6 +20,7 @@ from tests.service.rules.builders import (
     PACK,
     SCAM,
     TRACE,
+    a_disposition,
     a_filed_report,
     ago,
     an_entry,
@@ -119,6 +120,46 @@ async def test_second_verdicts_are_counted_apart(dsn: str, pool: Pool, tmp_path:
     assert value(metrics, "judged_again_total", level="alert") == 2
     assert value(metrics, "judged_together_count") == 1
     assert value(metrics, "rule_hits_total", rule="confirmed") is None
+
+
+async def test_how_visits_ended_is_counted_once_by_the_level_that_the_teller_was_told(
+    dsn: str, pool: Pool, tmp_path: Path, metrics: Metrics
+) -> None:
+    await published(dsn, folder_of(tmp_path))
+    reports = [a_filed_report(note) for note in ("", HINT, SCAM)]
+    metrics.count(await judge(pool, *reports))
+    ended = [
+        a_disposition(report, outcome, at=ago(seconds=1))
+        for report, outcome in zip(reports, DispositionOutcome, strict=True)
+    ]
+    for _ in range(2):
+        metrics.count_dispositions(await handlers.record_dispositions(pool, ended))
+    found = {
+        (level.value, outcome.value): value(metrics, "dispositions_against_verdict_total", level=level, outcome=outcome)
+        for level in Level
+        for outcome in DispositionOutcome
+    }
+    assert sum(number or 0 for number in found.values()) == 3
+    for pair in (("clear", "cancelled"), ("caution", "proceeded"), ("alert", "already_sent")):
+        assert found[pair] == 1
+
+
+async def test_what_the_police_found_is_counted_by_the_level_of_each_report(
+    dsn: str, pool: Pool, tmp_path: Path, metrics: Metrics
+) -> None:
+    await published(dsn, folder_of(tmp_path))
+    right, wrong = a_filed_report(SCAM, payee_token="p"), a_filed_report(SCAM, payee_token="q")
+    metrics.count(await judge(pool, right, wrong))
+    outcomes = [
+        an_outcome("p", report_ids=(right.report_id,)),
+        an_outcome("q", Finding.UNFOUNDED, report_ids=(wrong.report_id,)),
+    ]
+    court = await a_published_court(pool)
+    for _ in range(2):
+        metrics.count(await handlers.apply_outcomes(pool, court, outcomes))
+    assert value(metrics, "findings_against_verdict_total", level="alert", finding="confirmed") == 1
+    assert value(metrics, "findings_against_verdict_total", level="alert", finding="unfounded") == 1
+    assert value(metrics, "findings_against_verdict_total", level="clear", finding="confirmed") == 0
 
 
 async def test_what_the_shadow_would_have_said_is_counted(

@@ -37,12 +37,16 @@ ACKNOWLEDGED: Final = frozenset({"opened", "joined", "escalated", "transferred"}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`id` is the same at every try. `link` leads a person on: to acknowledge at once, or to look."""
+    """`id` is the same at every try. `link` leads a person on: to acknowledge at once, or to look.
+
+    `traceparent` goes along where a channel has room for it; empty where none is known.
+    """
 
     id: UUID
     type: str
     facts: Mapping[str, Any]
     link: str | None = None
+    traceparent: str = ""
 
 
 def id_of(messages: tuple[Message, ...]) -> UUID:

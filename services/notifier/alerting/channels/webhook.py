@@ -38,8 +38,11 @@ def refuse_unreachable(url: str) -> None:
         raise ValueError("a webhook needs an http(s) URL that names a host and a port there is, and no password")
 
 
-async def send(wires: Wires, url: str, secret: str, message: Message) -> Outcome:
-    """Post one message. The id is the message's at every try, so that the receiver can tell a repetition."""
+async def send(wires: Wires, url: str, secrets: str, message: Message) -> Outcome:
+    """Post one message. The id is the message's at every try, so that the receiver can tell a repetition.
+
+    Of several secrets, with spaces between, each signs: whoever knows one of them can verify.
+    """
     now = datetime.now(UTC)
     content = {"type": message.type, "timestamp": now.isoformat(), "data": message.facts}
     body = json.dumps(content, ensure_ascii=False)
@@ -47,7 +50,9 @@ async def send(wires: Wires, url: str, secret: str, message: Message) -> Outcome
         "content-type": "application/json",
         "webhook-id": str(message.id),
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(str(message.id), now, body),
+        "webhook-signature": " ".join(Webhook(one).sign(str(message.id), now, body) for one in secrets.split()),
     }
+    if message.traceparent:
+        headers["traceparent"] = message.traceparent
     reply = await post(wires, url, headers, body.encode())
     return reply if isinstance(reply, Retry) else reply.outcome()

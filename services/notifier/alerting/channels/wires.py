@@ -8,18 +8,18 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from services.notifier.alerting.channels.destination import CheckedBackend
 from services.notifier.alerting.channels.limits import Channel
+from shared.settings import Told
 
 TIMEOUT_SECONDS: Final = 5.0
 IDLE_CONNECTIONS: Final = 200
 IDLE_SECONDS: Final = 15.0
 
 
-class ChannelSettings(BaseSettings):
-    """Each field is an environment variable of the same name in capitals; a channel without its own is not there."""
+class ChannelSettings(Told):
+    """A channel without its own is not there."""
 
     smtp_url: str = ""
     mail_from: str = ""

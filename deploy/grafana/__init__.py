@@ -1,0 +1,1 @@
+"""Grafana dashboards as code: what they show in Python, what Grafana reads as generated JSON."""

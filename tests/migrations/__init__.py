@@ -1,0 +1,1 @@
+"""What a migration may do to tables that services are at work on."""
