@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from typer.testing import Result
 
 from deploy.local.config import HOST
 from services.intake import hearing
@@ -89,6 +90,11 @@ async def answered(door: Door, reference: str) -> None:
     await hearing.hear(door.pool, [a_verdict(await event_of(door, report_id), Level.ALERT), a_case(report_id)])
 
 
+def told(done: Result) -> list[str]:
+    """What a command said; the door that is open in this process may log between its lines."""
+    return [line for line in done.output.splitlines() if not line.startswith("{")]
+
+
 async def test_what_a_report_said_is_forgotten_on_request_and_who_did_it_is_on_record(
     lanjie: Lanjie, intake_dsn: str
 ) -> None:
@@ -98,7 +104,7 @@ async def test_what_a_report_said_is_forgotten_on_request_and_who_did_it_is_on_r
         await filed(door, bank_reference="waits")
         asked = ("ICBC", REFERENCE, "waits", "CCB-1")
         done = await lanjie("intake", "forget", *asked, "--by", "lu", DATABASE_URL=intake_dsn)
-        assert [line.split()[-1] for line in done.output.splitlines()] == ["forgotten", "unanswered", "unknown"]
+        assert [line.split()[-1] for line in told(done)] == ["forgotten", "unanswered", "unknown"]
         assert done.exit_code == 1
         rows = await door.rows("select bank_reference from report where event is not null order by 1")
         assert [row["bank_reference"] for row in rows] == ["another", "waits"]
@@ -108,14 +114,14 @@ async def test_what_a_report_said_is_forgotten_on_request_and_who_did_it_is_on_r
             {"actor": "lu", "action": "forget", "subject": report["id"]}
         ]
         again = await lanjie("intake", "forget", "ICBC", REFERENCE, DATABASE_URL=intake_dsn)
-        assert (again.exit_code, again.output.split()[-1]) == (0, "before")
+        assert (again.exit_code, told(again)[-1].split()[-1]) == (0, "before")
 
 
 async def test_another_banks_report_is_not_forgotten(lanjie: Lanjie, intake_dsn: str) -> None:
     async with intake_door(intake_dsn) as door:
         await answered(door, REFERENCE)
         done = await lanjie("intake", "forget", "CCB", REFERENCE, DATABASE_URL=intake_dsn)
-        assert (done.exit_code, done.output) == (1, f"{REFERENCE}  unknown\n")
+        assert (done.exit_code, told(done)) == (1, [f"{REFERENCE}  unknown"])
         assert await door.rows("select 1 from report where event is null") == []
 
 

@@ -166,8 +166,8 @@ async def call(door: Door, route: Call, on: Thing, who: dict[str, str], body: An
 
 
 TABLES: Final = "select tablename from pg_tables where schemaname = 'notifier' order by 1"
-SENT_OFF: Final = ("outbox",)
-"""Tables whose rows change by themselves as what they hold is sent off: of these the rows are counted."""
+CHANGING: Final = ("outbox", "figure")
+"""Tables whose rows change by themselves, as what they hold is sent off or counted anew: of these rows are counted."""
 
 
 async def everything(door: Door) -> dict[str, object]:
@@ -175,7 +175,7 @@ async def everything(door: Door) -> dict[str, object]:
     held: dict[str, object] = {}
     for row in await door.rows(TABLES):
         name = row["tablename"]
-        what = "count(*)" if name in SENT_OFF else "md5(coalesce(string_agg(t::text, '|' order by t::text), ''))"
+        what = "count(*)" if name in CHANGING else "md5(coalesce(string_agg(t::text, '|' order by t::text), ''))"
         held[name] = await door.pool.fetchval(f"select {what} from {name} t")
     return held
 
