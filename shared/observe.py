@@ -26,6 +26,8 @@ from shared.tracing import add_trace_id
 WITH_BROKER: Final = frozenset({"ok", "standby"})
 WITHOUT_BROKER: Final = WITH_BROKER | {"joining", "unreachable"}
 DATABASE_SECONDS: Final = 2.0
+SCRAPE_SECONDS: Final = 4.0
+"""So long a scrape waits for the database: less than Prometheus waits for the scrape."""
 FAILING_SECONDS: Final = 15.0
 """A producer that fails for longer than a broker takes to come back is no passing matter."""
 
@@ -109,6 +111,7 @@ class Operations:
     door_without_broker: bool = False
     needs: Callable[[], dict[str, str]] = dict
     routes: list[Route] = field(init=False)
+    _refreshing: asyncio.Future[None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.routes = [
@@ -145,5 +148,10 @@ class Operations:
         return JSONResponse(body, 200 if ready else 503)
 
     async def _metrics(self, _request: Request) -> Response:
-        await self.refresh()
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.ensure_future(self.refresh())
+        # not cancelled when time is up: a query that is cancelled waits for a silent database to say so
+        ended, _ = await asyncio.wait({self._refreshing}, timeout=SCRAPE_SECONDS)
+        for one in ended:
+            one.result()
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)

@@ -112,6 +112,7 @@ class RuntimeMetrics:
         for state in STATES:
             self.state.labels(state).set(state == progress.state())
         self.failing.set(runtime.publisher.failing_seconds())
+        self.database_up.set(0)  # until it has answered, which it may never do
         try:
             self.unsent.set(await oldest_unsent_seconds(runtime.pool))
             self.awaiting.set(await runtime.pool.fetchval("select count(*) from outbox where awaits_answer"))
@@ -119,4 +120,4 @@ class RuntimeMetrics:
                 self.letters.labels(reason_class.value).set(letters)
             self.database_up.set(1)
         except TRANSIENT:
-            self.database_up.set(0)
+            pass

@@ -92,7 +92,11 @@ async def watch_producer(
 async def brokers_are_well(bootstrap: str, in_sync: int, tls: Tls | None = None) -> bool:
     """Whether every partition has a leader and as many copies in sync as a record needs to be acknowledged."""
     limit = int(CALL_SECONDS * 1000)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=limit, **client_options(tls))
+    try:
+        options = client_options(tls)
+    except OSError:  # somebody is just renewing the files
+        return False
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=limit, **options)
     try:
         async with asyncio.timeout(CALL_SECONDS):
             await admin.start()

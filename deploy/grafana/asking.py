@@ -50,12 +50,17 @@ def slowest_of_all(share: float, metric: str, by: str = "", where: str = "") -> 
 
 def part(some: str, whole: str) -> str:
     """Return a share; nothing where there is no whole to have a share of."""
-    return f"({some}) / ({whole} > 0)"
+    return f"({or_none(some)}) / ({whole} > 0)"
 
 
 def or_none(expr: str) -> str:
     """Return 0 where an expression finds nothing at all: what never happened was never counted."""
     return f"({expr}) or on() vector(0)"
+
+
+def or_none_of(gauge: str, expr: str) -> str:
+    """Return 0 where an expression finds nothing, as long as a gauge is shown: what nobody shows is unknown, not 0."""
+    return f"({expr}) or on() 0 * max({gauge})"
 
 
 def _by(labels: str) -> str:

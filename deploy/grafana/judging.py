@@ -53,7 +53,7 @@ NUMBERS: Final = (
         queries=(
             Query(
                 part(
-                    or_none(grown("lanjie_reports_unfounded_total", where=UNIT)),
+                    grown("lanjie_reports_unfounded_total", where=UNIT),
                     grown("lanjie_case_reports_total", where=UNIT),
                 )
             ),

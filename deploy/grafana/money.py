@@ -3,13 +3,18 @@
 from functools import partial
 from typing import Final
 
-from deploy.grafana.asking import BANK, CHOSEN, UNIT, grown, or_none, part, shown
+from deploy.grafana.asking import BANK, CHOSEN, UNIT, grown, or_none, or_none_of, part, shown
 from deploy.grafana.board import Colour, Matrix, Panel, Query, Row, Unit, alarm, number, table
 from deploy.grafana.words import scam_types
 
 LEDGER: Final = "lanjie_money_yuan"
 EACH: Final = "max by (kind, bank, unit)"
 """The ledger is the same on all replicas."""
+
+ALWAYS: Final = "lanjie_money_by_type_yuan"
+"""Shown as soon as the ledger was read, also while it is empty."""
+
+EXPIRING: Final = "lanjie_stop_orders_expiring"
 
 KINDS: Final = (
     ("reported", "报告"),
@@ -22,26 +27,32 @@ KINDS: Final = (
 )
 
 FROM_THE_START: Final = (
-    "所选时段之初若无数据，则自台账开始时算起。Where there is no data of the beginning of the chosen time, it is "
-    "counted from the beginning of the ledger."
+    "所选时段之初及此前一天若无数据，则自台账开始时算起。Where there is no data of the beginning of the chosen time "
+    "and the day before it, it is counted from the beginning of the ledger."
 )
 
 
 def booked(kinds: str) -> str:
     """Return what the ledger gained of some kinds over the chosen time. Below 0 where it took back more."""
     money = f'{LEDGER}{{kind=~"{kinds}", {BANK}, {UNIT}}}'
-    return or_none(f"sum({EACH} ({money})) - (sum({EACH} ({money} offset {CHOSEN})) or vector(0))")
+    return or_none_of(ALWAYS, f"sum({EACH} ({money})) - (sum({_before(money)}) or vector(0))")
 
 
 def booked_by(label: str) -> str:
     """Return the same by kind, and by bank or unit."""
     money, by = f"{LEDGER}{{{BANK}, {UNIT}}}", f"sum by ({label}, kind)"
-    return f"{by} ({EACH} ({money})) - ({by} ({EACH} ({money} offset {CHOSEN})) or 0 * {by} ({EACH} ({money})))"
+    return f"{by} ({EACH} ({money})) - ({by} ({_before(money)}) or 0 * {by} ({EACH} ({money})))"
+
+
+def _before(money: str) -> str:
+    """Return the ledger as the chosen time began; where nobody showed it just then, as it was seen last before."""
+    return f"{EACH} ({money} offset {CHOSEN}) or {EACH} (last_over_time({money}[1d] offset {CHOSEN}))"
 
 
 def held(kind: str) -> str:
     """Return what the ledger holds of a kind, since its beginning."""
-    return f'(sum({EACH} ({LEDGER}{{kind="{kind}", {BANK}, {UNIT}}})) or vector(0))'
+    money = f'{LEDGER}{{kind="{kind}", {BANK}, {UNIT}}}'
+    return f"({or_none_of(ALWAYS, f'sum({EACH} ({money}))')})"
 
 
 def _sum_of(kind: str, title: str, asks: str, colour: Colour) -> Panel:
@@ -106,7 +117,7 @@ NOW: Final = (
         "两小时内满 48 小时、尚无后续手续的止付有几笔？不是 0 就催办案单位：冻结，或者放开。\n\n"
         "How many stops run out within two hours with nothing to follow? Call the unit: freeze, or let go.",
         Unit.COUNT,
-        (Query(or_none(f"sum({shown('lanjie_stop_orders_expiring', 'bank', BANK)})")),),
+        (Query(or_none_of(EXPIRING, f"sum({shown(EXPIRING, 'bank', BANK)})")),),
         see="runbooks.md#lanjiestopordersexpiring",
     ),
     alarm(

@@ -3,11 +3,14 @@
 from functools import partial
 from typing import Final
 
-from deploy.grafana.asking import or_none, shown, slowest
+from deploy.grafana.asking import or_none, or_none_of, shown, slowest
 from deploy.grafana.board import Panel, Query, Row, Unit
 
 waits = partial(Panel, quiet=True, width=6, height=6)
 """Lines that are near 0 as long as all gets on."""
+
+RESTING: Final = "lanjie_targets_resting"
+LETTERS: Final = "lanjie_dead_letters_parked"
 
 KAFKA: Final = (
     waits(
@@ -74,7 +77,7 @@ ANSWERS: Final = (
         Unit.COUNT,
         (
             Query(shown("lanjie_deliveries_waiting"), "waiting"),
-            Query(f"{shown('lanjie_targets_resting', 'channel')} > 0 or on() vector(0)", "targets resting {{channel}}"),
+            Query(or_none_of(RESTING, f"{shown(RESTING, 'channel')} > 0"), "targets resting {{channel}}"),
         ),
         see="runbooks.md#lanjiedeliverieswaiting",
     ),
@@ -101,11 +104,7 @@ WHOLE: Final = (
         "Why does what lies aside lie there? `unknown_type`, `unknown_version`: a producer is newer. `handler_failed`: "
         "a defect, or a missing key.",
         Unit.COUNT,
-        (
-            Query(
-                or_none(f"{shown('lanjie_dead_letters_parked', 'job, reason_class')} > 0"), "{{job}} {{reason_class}}"
-            ),
-        ),
+        (Query(or_none_of(LETTERS, f"{shown(LETTERS, 'job, reason_class')} > 0"), "{{job}} {{reason_class}}"),),
         see="runbooks.md#lanjiedeadletters",
     ),
     waits(

@@ -73,8 +73,7 @@ async def money_by_type(pool: Pool) -> list[tuple[str, str, int]]:
         await read_whole(connection)
         rows = await connection.fetch(
             """
-            select l.kind, case when c.id is null then 'none' else coalesce(c.scam_type, 'none') end as scam_type,
-                   sum(l.fen)::bigint as fen
+            select l.kind, coalesce(c.scam_type, 'none') as scam_type, sum(l.fen)::bigint as fen
             from ledger l
             left join report r on r.id = l.report_id and r.case_id is not null
             left join fraud_case c on c.id = coalesce(l.case_id, r.case_id)

@@ -11,16 +11,20 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
+import structlog
+
 from services.notifier import figure_store
 from services.notifier.figure_store import Name
 from services.notifier.money import ledger_check
 from services.notifier.table_metrics import PEOPLES
-from shared.postgres import Pool
+from shared.postgres import Pool, Row
 from shared.tasks import forever
+
+log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS: Final = 5.0
 HELD: Final = timedelta(minutes=10)
-"""A replica that ended while it counted is waited for so long."""
+"""A figure whose replica ended while it counted, or failed, is counted again after so long."""
 
 REST: Final[Mapping[Name, tuple[float, int]]] = {
     Name.LEDGER: (300.0, 20),
@@ -56,17 +60,28 @@ async def counted(pool: Pool) -> AsyncIterator[None]:
 
 
 async def look(pool: Pool) -> int:
-    """Count what is due, unless another replica does; return how many figures that were."""
+    """Count what is due, unless another replica does; return how many figures that were.
+
+    One that cannot be counted holds up no other: it is tried again after `HELD`.
+    """
     due = await figure_store.claim(pool, HELD)
     for row in due:
-        began = time.monotonic()
-        name, now = Name(row["name"]), row["at"]
-        until = min(now, (row["counted_at"] or now) + STRETCH) if name is Name.LEDGER else now
-        body = await _count(pool, name, json.loads(row["body"]), row["counted_at"], until)
-        least, times = REST[name]
-        rest = max(0.0 if until < now else least, (time.monotonic() - began) * times)
-        await figure_store.keep(pool, name, body, until, timedelta(seconds=rest))
+        try:
+            await _renew(pool, row)
+        except Exception:
+            log.exception("step_failed", step=f"counting {row['name']}")
     return len(due)
+
+
+async def _renew(pool: Pool, row: Row) -> None:
+    """Count a figure that was claimed, and keep it."""
+    began = time.monotonic()
+    name, now = Name(row["name"]), row["at"]
+    until = min(now, (row["counted_at"] or now) + STRETCH) if name is Name.LEDGER else now
+    body = await _count(pool, name, json.loads(row["body"]), row["counted_at"], until)
+    least, times = REST[name]
+    rest = max(0.0 if until < now else least, (time.monotonic() - began) * times)
+    await figure_store.keep(pool, name, body, until, timedelta(seconds=rest))
 
 
 async def _count(

@@ -73,6 +73,7 @@ def test_no_service_grows_beyond_its_partitions(overlay: str) -> None:
     for name, scaled in of_kind(overlay, "ScaledObject").items():
         spec = scaled["spec"]
         assert spec["scaleTargetRef"]["name"] == name
+        assert scaled["metadata"]["labels"]["app.kubernetes.io/name"] == name, "KEDA refuses it before its Deployment"
         assert spec["maxReplicaCount"] <= int(workloads(overlay)[name].settings["KAFKA_PARTITIONS"])
         lag = next(one["metadata"] for one in spec["triggers"] if one["type"] == "kafka")
         assert lag["consumerGroup"] == f"lanjie-{name}"
@@ -86,6 +87,14 @@ def test_production_survives_the_loss_of_one_of_everything() -> None:
     assert {one["spec"]["minReplicaCount"] for one in of_kind("production", "ScaledObject").values()} == {2}
     config = of_kind("production", "Kafka")["lanjie"]["spec"]["kafka"]["config"]
     assert (config["default.replication.factor"], config["min.insync.replicas"]) == (3, 2)
+
+
+@OVERLAY
+def test_brokers_keep_away_from_each_other_and_from_nothing_else(overlay: str) -> None:
+    """The pod of the entity operator is of the same cluster and kind: on three machines it would find no place."""
+    pod = of_kind(overlay, "KafkaNodePool")["both"]["spec"]["template"]["pod"]
+    (away,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert away["labelSelector"]["matchLabels"]["strimzi.io/pool-name"] == "both"
 
 
 def test_each_cluster_of_databases_holds_the_database_of_one_service() -> None:

@@ -1,6 +1,7 @@
 """Each manifest is what its reader understands, and asks for no more than a service needs."""
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -122,6 +123,19 @@ def test_disruptions_take_one_replica_at_a_time(overlay: str) -> None:
         assert budget["spec"]["maxUnavailable"] == 1
         labels = of_kind(overlay, "Deployment")[name]["spec"]["template"]["metadata"]["labels"]
         assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+@OVERLAY
+def test_nothing_is_too_large_to_be_applied(overlay: str) -> None:
+    """kubectl notes each resource whole in an annotation of it, and all of them may have 256 KiB together."""
+    for one in everything(overlay):
+        assert len(json.dumps(one).encode()) < 200 * 1024, one["metadata"]["name"]
+
+
+@OVERLAY
+def test_a_budget_never_forbids_to_empty_a_machine(overlay: str) -> None:
+    for cluster in of_kind(overlay, "Cluster").values():
+        assert cluster["spec"]["enablePDB"] == (cluster["spec"]["instances"] > 1)
 
 
 def test_no_secret_is_written_down() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.deploy.manifests import OVERLAYS, SERVICES, of_kind, workloads
+from tests.deploy.manifests import OVERLAYS, SERVICES, built, of_kind, workloads
 from tests.deploy.names import PORTS
 
 OVERLAY = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -17,6 +17,19 @@ POSTGRES = 5432
 def test_what_no_policy_names_may_speak_with_nobody(overlay: str) -> None:
     nothing = of_kind(overlay, "NetworkPolicy")["nothing"]["spec"]
     assert nothing == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+@OVERLAY
+def test_what_starts_first_finds_names_and_the_api_of_kubernetes(overlay: str) -> None:
+    """The platform comes up before the services: brokers and databases look each other up, and read Secrets."""
+    policies = [one for one in built(overlay, "platform") if one["kind"] == "NetworkPolicy"]
+    first = {one["metadata"]["name"]: one["spec"] for one in policies}
+    assert first["names"]["podSelector"] == first["nothing"]["podSelector"] == {}
+    assert _ports(first["names"]["egress"]) == {53}
+    assert first["kafka"]["podSelector"] == {"matchLabels": {"strimzi.io/cluster": "lanjie"}}
+    for name in ("kafka", "databases"):
+        anywhere = [rule for rule in first[name]["egress"] if "to" not in rule]
+        assert _ports(anywhere) == {443, 6443}, name
 
 
 @OVERLAY

@@ -15,7 +15,8 @@ mark. Every block in a language of commands has one of these, and each that has 
     sh not run: why      what a reader types elsewhere
 
 What a block prints stands right under it and is compared (`comparing`): `text output`, `json output`, `json output
-shape`. `output background` compares what the last background block has printed by then.
+shape`. `output background` compares what the last background block has printed by then. A block that must fail, and
+one in the background, must show something. Words that mean nothing here are refused, and blocks that never end.
 
 `json as Feedback` is a body that a reader would send, and is compared with the doors' OpenAPI.
 
@@ -34,6 +35,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 COMMANDS: Final = frozenset({"sh", "bash", "shell", "console", "python", "py", "sql"})
 RUN_BY_US: Final = frozenset({"sh", "bash", "python", "sql"})
 SECONDS: Final = 120
+HOW: Final = re.compile(r"run(?: fails| until| background| within \d+| as \w+)*")
 FENCE: Final = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`]*)$")
 OWN_RUN: Final = re.compile(r"<!-- docs: a run of its own((?: [A-Z_]+=\w+)*) -->")
 
@@ -125,6 +127,8 @@ def blocks_of(text: str) -> Iterator[Block]:
             opened = None
         else:
             inside.append(line.removeprefix(opened[1]["indent"]))
+    if opened:
+        yield Block(opened[0], "", Kind.UNMARKED, "", "is never closed")
 
 
 def _block(line: int, info: str, inside: list[str]) -> Block:
@@ -135,13 +139,21 @@ def _block(line: int, info: str, inside: list[str]) -> Block:
 
 def _meaning(language: str, mark: str) -> tuple[Kind, str, tuple[str, ...]]:
     words = tuple(mark.split())
-    if mark.startswith("output"):
+    if words[:1] == ("output",) and {*words[1:]} <= {"shape", "background"}:
         return Kind.OUTPUT, "", words[1:]
     if language and mark.startswith("file="):
         return Kind.FILE, words[0].removeprefix("file="), ()
     if language not in COMMANDS:
-        return (Kind.SHOWN, "", words) if language else (Kind.UNMARKED, "names no language", ())
+        return _shown(language, words)
     return _typed(language, mark, words)
+
+
+def _shown(language: str, words: tuple[str, ...]) -> tuple[Kind, str, tuple[str, ...]]:
+    if not language:
+        return Kind.UNMARKED, "names no language", ()
+    if words and (words[0] != "as" or len(words) != 2):
+        return Kind.UNMARKED, f"is marked with what means nothing: {' '.join(words)}", ()
+    return Kind.SHOWN, "", words
 
 
 def _typed(language: str, mark: str, words: tuple[str, ...]) -> tuple[Kind, str, tuple[str, ...]]:
@@ -149,6 +161,8 @@ def _typed(language: str, mark: str, words: tuple[str, ...]) -> tuple[Kind, str,
         return Kind.NOT_RUN, reason, ()
     if language not in RUN_BY_US:
         return Kind.UNMARKED, f"is in {language}: write sh, without prompts, or python", ()
-    if words[:1] == ("run",):
-        return Kind.RUN, words[1] if language == "sql" and len(words) > 1 else "", words[1:]
+    if language == "sql" and len(words) == 2 and words[0] == "run":
+        return Kind.RUN, words[1], ()
+    if language != "sql" and HOW.fullmatch(" ".join(words)):
+        return Kind.RUN, "", words[1:]
     return Kind.UNMARKED, "says neither how it is run nor why not", ()

@@ -57,6 +57,21 @@ def with_output(page: Page) -> Iterator[tuple[Block, Block | None]]:
             yield block, shown
 
 
+def silent(page: Page) -> list[Block]:
+    """Return the blocks that must fail, or go on beside the others, and whose output nobody looks at."""
+    found: list[Block] = []
+    running: Block | None = None
+    for block, shown in with_output(page):
+        if block.kind is Kind.OUTPUT:
+            running = None
+        elif "background" in block.words:
+            found += [running] if running else []
+            running = None if shown else block
+        elif "fails" in block.words and shown is None:
+            found.append(block)
+    return found + ([running] if running else [])
+
+
 def _once(page: Page, block: Block, shown: Block | None, run: Run, shell: PageShell) -> None:
     fails = "fails" in block.words
     ended = shell.run(block, run.addresses.real(block.text), apart=fails)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,6 +68,80 @@ async def test_a_report_that_is_refused_is_kept_for_a_person_and_not_sent_again(
         assert b"Refused: 422: Not accepted: payer.id_number." in told
         assert len(door.requests) == 1
     assert [path.name for path in (folder / "spool").iterdir()] == ["ICBC-0001.refused"]
+
+
+async def test_a_report_that_is_refused_does_not_hold_up_the_others_that_were_kept(folder: Path) -> None:
+    refusal = json_said({"detail": "Not accepted: payer.id_number."}, 422)
+    _spooled(folder, "ICBC-0001", "ICBC-0002")
+    async with receiving(refusal, last=json_said(FILED, 202)) as door:
+        process = await started(folder, door, FILE_WHAT_WAS_KEPT)
+        printed, told = await process.communicate()
+        assert json.loads(printed) == [FILED]
+        assert b"ICBC-0001 422" in told
+    assert [path.name for path in (folder / "spool").iterdir()] == ["ICBC-0001.refused"]
+
+
+@pytest.mark.parametrize("refusal", [json_said({"detail": "No."}, 401), Said(302, b"", (("location", "/else"),))])
+async def test_a_report_waits_where_the_key_or_the_address_is_refused_and_not_the_report(
+    folder: Path, refusal: Said
+) -> None:
+    async with receiving(last=refusal) as door:
+        process = await started(folder, door, FILE)
+        await process.communicate()
+        assert process.returncode == 1
+        assert len(door.requests) == 1
+    assert [path.name for path in (folder / "spool").iterdir()] == ["ICBC-0001.json"]
+
+
+async def test_a_report_that_could_not_be_written_whole_is_not_there_to_be_filed(folder: Path) -> None:
+    async with receiving(last=json_said(FILED, 202)) as door:
+        full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)); "
+        process = await started(folder, door, full + FILE)
+        await process.communicate()
+        assert door.requests == []
+    assert list((folder / "spool").glob("*.json")) == []
+
+
+async def test_an_order_of_a_kind_that_the_sample_does_not_know_is_not_said_to_be_done(folder: Path) -> None:
+    _saved(folder, "banks", "core.py")
+    order = {"kind": "seize", "amount_fen": 1, "payee": {"account": "6228480000000005033", "name": None}}
+    assert json.loads(_printed(folder, f"import core, json; print(json.dumps(core.execute({order})))")) == {
+        "result": "failure",
+        "failure_cause": "系统不识别该指令类型",
+    }
+
+
+def test_a_follower_keeps_its_last_id_when_the_next_cannot_be_written(folder: Path) -> None:
+    _saved(folder, "police", "follow.py")
+    (folder / "last-event-id").write_text("6")
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    _printed(folder, full + "import follow; follow.read([b'id: 7\\n', b'\\n'], None, 2)", ends_with=1)
+    assert (folder / "last-event-id").read_text() == "6"
+
+
+def test_a_follower_reads_events_as_the_standard_writes_them(folder: Path) -> None:
+    _saved(folder, "police", "follow.py")
+    stream = [b"data:[1]\n", b": a comment\n", b"id:7\n", b"\n"]
+    assert _printed(folder, f"import follow; follow.read({stream}, print, 2)") == "[1]\n"
+    assert (folder / "last-event-id").read_text() == "7"
+
+
+def _spooled(folder: Path, *references: str) -> None:
+    (folder / "spool").mkdir()
+    for reference in references:
+        (folder / "spool" / f"{reference}.json").write_text(json.dumps(REPORT), encoding="utf-8")
+
+
+def _saved(folder: Path, page: str, name: str) -> None:
+    files = page_of(ROOT / f"docs/integration-{page}.md").of(Kind.FILE)
+    (text,) = (one.text for one in files if one.detail == name)
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def _printed(folder: Path, program: str, *, ends_with: int = 0) -> str:
+    ended = subprocess.run([sys.executable, "-c", program], cwd=folder, check=False, capture_output=True, text=True)
+    assert ended.returncode == ends_with, ended.stderr
+    return ended.stdout
 
 
 def test_banks_and_police_are_given_the_same_verification() -> None:

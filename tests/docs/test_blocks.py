@@ -22,6 +22,17 @@ def test_a_mark_without_a_reason_or_in_a_language_we_cannot_run_is_refused(info:
     assert only(f"```{info}\nmake run\n```\n").kind is Kind.UNMARKED
 
 
+@pytest.mark.parametrize(
+    "info", ["sh run untill", "sh run within", "sh run as", "sql run", "text ouput", "json output shpae", "json is It"]
+)
+def test_a_word_that_means_nothing_is_refused(info: str) -> None:
+    assert only(f"```{info}\nls\n```\n").kind is Kind.UNMARKED
+
+
+def test_a_block_that_is_never_closed_is_refused() -> None:
+    assert only("text\n\n```sh run\nls\n").kind is Kind.UNMARKED
+
+
 def test_a_block_that_is_not_run_says_why() -> None:
     block = only("```sh not run: needs a cluster\nkubectl get pods\n```\n")
     assert (block.kind, block.detail) == (Kind.NOT_RUN, "needs a cluster")

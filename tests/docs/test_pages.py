@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Block, Kind, Page, pages, run_and_all
-from tests.docs.playing import play, with_output
+from tests.docs.playing import play, silent, with_output
 from tests.docs.workplace import a_run
 
 PAGES = pages()
@@ -36,6 +36,12 @@ def test_a_file_that_a_page_shows_is_used_by_a_later_block(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
 def test_what_is_printed_stands_under_what_prints_it(page: Page) -> None:
     assert len(list(with_output(page))) >= len(page.of(Kind.RUN, Kind.FILE))
+
+
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: page.path.stem)
+def test_what_must_fail_or_runs_beside_the_others_shows_what_it_prints(page: Page) -> None:
+    """Else a door that is away would be as good as a refusal, and a program that ended as one that works."""
+    assert [block.line for block in silent(page)] == []
 
 
 def test_nearly_all_commands_are_run() -> None:

@@ -9,10 +9,12 @@ import uuid
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from deploy.local.config import ROOT
+from shared.broker_tls import Tls
 from shared.consumer import Consumer
 from shared.events import DISPOSITIONS
 from shared.kafka import Publisher, ensure_topics
@@ -141,6 +143,10 @@ async def test_a_producer_is_given_up_only_while_the_brokers_are_well(broker: st
     assert gave_up.told[0] == "producer"
     watching.cancel()
     await publisher.stop()
+
+
+async def test_certificates_that_are_just_renewed_end_no_watchdog(tmp_path: Path) -> None:
+    assert not await brokers_are_well(NOWHERE, 1, Tls(tmp_path / "not there yet.crt"))
 
 
 async def test_after_an_outage_a_producer_has_its_whole_patience_again() -> None:

@@ -119,11 +119,14 @@ async def _connections_ended(scene: _Scene) -> None:
 
 
 async def _locked(scene: _Scene) -> None:
-    """Hold a lock on the tables that a report is written to; nothing may be accepted until it is gone."""
+    """Hold a lock on the table that reports are written to; nothing may be accepted until it is gone.
+
+    One table, since whoever waits for a second one may be waited for.
+    """
     seconds = 35 if scene.long else 5
     posting = asyncio.create_task(morning(scene.bank, scene.bodies(AT_ONCE), CLIENTS))
     async with scene.beside() as connection, connection.transaction():
-        await connection.execute("lock table report, outbox in access exclusive mode")
+        await connection.execute("lock table report in access exclusive mode")
         before = len(scene.journal.of("report", State.OK))
         await asyncio.sleep(seconds)  # as long as the lock is held, not until something is so
         during = len(scene.journal.of("report", State.OK))

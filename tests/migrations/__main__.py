@@ -1,16 +1,17 @@
-"""`python -m tests.migrations`: squawk over every migration, on its way up; exit 1 where it objects.
+"""`python -m tests.migrations`: squawk over every migration, on its way up; exit 1 where it objects, or we do.
 
-What it objects to is mended, or excused in `excused.toml` by rule and file with the reason. An excuse that nothing
+What is objected to is mended, or excused in `excused.toml` by rule and file with the reason. An excuse that nothing
 needs any more is an objection too.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
@@ -54,14 +55,13 @@ def objections(root: Path, files: Sequence[Path], excused: Excuses) -> list[str]
     """Return a line for each objection that nothing excuses, and for each excuse of a file that nothing needs."""
     said = []
     used: dict[str, set[str]] = defaultdict(set)
-    for outside in (True, False):
-        for name, line, rule, message in _squawked(
-            root, [one for one in files if _is_outside(one) is outside], outside
-        ):
-            if rule in excused.get(name, ()):
-                used[name].add(rule)
-            elif rule not in excused["everywhere"]:
-                said.append(f"{name}:{line}: {rule}: {message}")
+    within, outside = ([one for one in files if _is_outside(one) is there] for there in (False, True))
+    found = [*_squawked(root, within, False), *_squawked(root, outside, True), *_under_a_lock(root, within)]  # noqa: FBT003
+    for name, line, rule, message in found:
+        if rule in excused.get(name, ()):
+            used[name].add(rule)
+        elif rule not in excused["everywhere"]:
+            said.append(f"{name}:{line}: {rule}: {message}")
     for name, rules in excused.items():
         if name != "everywhere":
             said += [f"{name}: nothing needs the excuse of {rule} any more" for rule in sorted(rules - used[name])]
@@ -85,6 +85,18 @@ def _squawked(root: Path, files: Sequence[Path], outside: bool) -> list[tuple[st
         raise RuntimeError(f"squawk: {done.stderr.strip()}")
     found = json.loads(done.stdout)
     return [(names[one["file"]], one["line"] + 1, one["rule_name"], one["message"]) for one in found]
+
+
+def _under_a_lock(root: Path, files: Sequence[Path]) -> Iterator[tuple[str, int, str, str]]:
+    """Return where rows are written in the transaction that altered a table, as squawk does."""
+    for path in files:
+        up = _up(path)
+        words = ("alter table", "update|delete from")
+        altered, written = (re.search(f"^({word}) ", up, re.MULTILINE) for word in words)
+        if altered and written and altered.start() < written.start():
+            line = up.count("\n", 0, written.start()) + 1
+            message = "all who read the altered table wait until the rows are written: do it in a migration of its own"
+            yield str(path.relative_to(root)), line, "rows-under-a-lock", message
 
 
 def _up(path: Path) -> str:

@@ -155,6 +155,18 @@ def test_a_replica_of_another_service_is_not_silenced(alertmanager: str) -> None
     assert silenced(alertmanager, 2) == set()
 
 
+def test_no_bank_is_called_silent_while_nobody_can_read_what_it_said(alertmanager: str) -> None:
+    fire(
+        alertmanager,
+        {"alertname": "LanjieDatabaseDown", "job": "intake"},
+        {"alertname": "LanjieConsumerHalted", "job": "rules", "instance": "r1"},
+        {"alertname": "LanjieDoorFails", "job": "intake"},
+        {"alertname": "LanjieBankSilent", "bank": "ICBC"},
+        {"alertname": "LanjieStopOrdersExpiring", "bank": "ICBC"},
+    )
+    assert silenced(alertmanager, 5) == {"LanjieConsumerHalted", "LanjieDoorFails", "LanjieBankSilent"}
+
+
 def test_a_page_silences_the_ticket_of_its_own_objective_alone(alertmanager: str) -> None:
     fire(
         alertmanager,

@@ -3,9 +3,6 @@
 -- When the bank's newest report was filed, up to a few seconds ago: which bank has gone silent is asked all the time.
 alter table bank add last_report_at timestamptz;
 
-update bank set last_report_at = n.at from (select bank, max(filed_at) as at from report group by bank) n
-where n.bank = bank.code;
-
 -- migrate:down
 
 alter table bank drop last_report_at;

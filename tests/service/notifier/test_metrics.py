@@ -170,6 +170,14 @@ async def test_one_replica_counts_what_is_due_and_the_others_leave_it(pool: Pool
     assert await figures.look(pool) == 0
 
 
+async def test_a_figure_that_cannot_be_counted_holds_up_no_other(pool: Pool) -> None:
+    await pool.execute("""update figure set body = '{"cases": ["no id"]}' where name = 'ledger'""")
+    await pool.execute("update figure set due_at = '-infinity' where name <> 'ledger'")  # they come after it now
+    await figures.look(pool)
+    counted = await pool.fetch("select name from figure where counted_at is not null order by name")
+    assert [row["name"] for row in counted] == ["missed", "money_by_type"]
+
+
 async def test_a_check_that_fell_behind_catches_up_stretch_by_stretch_and_says_how_far_it_is(pool: Pool) -> None:
     await take(pool, a_verdict(an_account()))
     await pool.execute("update figure set counted_at = now() - interval '25 minutes' where name = 'ledger'")

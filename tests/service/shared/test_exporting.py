@@ -89,6 +89,24 @@ async def test_the_sampler_decides_which_traces_that_begin_here_have_spans(
     assert span.attributes["http.response.status_code"] == 202
 
 
+async def test_what_stands_in_a_path_is_in_no_span(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A one-time link is a path, and whoever has it may open the door."""
+    secret = "01a20150-9d8f-751c-a451-d0290e188e10"
+    known, strange = f"/v1/reports/{secret}", f"/v1/nothing/{secret}"
+    asked = [("GET", known), ("PUT", known), ("GET", f"{known}/"), ("GET", strange), ("GET", f"/v1/orders?a={secret}")]
+    with collector() as running:
+        ask(monkeypatch, running.url)
+        async with intake_door(dsn) as door:
+            for method, path in asked:
+                await door.client.request(method, path, headers=bank(traceparent=GIVEN))
+            async with asyncio.timeout(30):
+                while len(running.of(GIVEN[3:35])) < len(asked):  # noqa: ASYNC110 - the other side is a thread
+                    await asyncio.sleep(0.02)
+    names = {span.name for span in running.of(GIVEN[3:35])}
+    assert "GET /v1/reports/{report_id}" in names
+    assert secret.encode() not in running.raw, names
+
+
 async def test_every_answer_names_a_trace_also_a_refusal_and_one_nobody_asked_for(intake: Door) -> None:
     refused = await intake.client.get("/v1/orders", headers={"traceparent": GIVEN})
     absent = await intake.client.get("/nothing/here")

@@ -62,6 +62,13 @@ def test_an_index_on_a_table_at_work_is_built_beside_the_work_and_outside_a_tran
     assert "ban-concurrent-index-creation-in-transaction" in said
 
 
+def test_rows_are_not_written_while_a_table_is_held(tmp_path: Path) -> None:
+    column, rows = "alter table bank add column at timestamptz;", "update bank set at = now();"
+    [said] = objected(tmp_path, f"{column}\n\n{rows}")
+    assert said.startswith("5: rows-under-a-lock: ")
+    assert objected(tmp_path, rows, down=column) == []
+
+
 def test_an_excuse_that_nothing_needs_is_objected_to(tmp_path: Path) -> None:
     column = "alter table report drop column bank;"
     assert objected(tmp_path, column, excused={"ban-drop-column"}) == []
