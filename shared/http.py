@@ -180,16 +180,17 @@ async def _misrouted(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = _allowed(request) or headers["Allow"]
+        methods = _described(request) or headers["Allow"].split(", ")
+        headers["Allow"] = ", ".join(sorted(methods))  # Starlette names them in no order
     return _answer(request, Refusal(status, f"{status.phrase}.", headers=headers))
 
 
-def _allowed(request: Request) -> str:
+def _described(request: Request) -> list[str]:
     """Return every method that is described of an address; Starlette tells those of the first route alone."""
     described = request.app.openapi()["paths"].items()
     path = request.scope["path"]
     methods = [calls for template, calls in described if compile_path(template)[0].fullmatch(path)]
-    return ", ".join(sorted(method.upper() for method in methods[0])) if methods else ""
+    return [method.upper() for method in methods[0]] if methods else []
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
