@@ -8,7 +8,7 @@ once, and stays in the metric until it is mended or nobody looks at it any more.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,14 +18,13 @@ from typing import Final
 import structlog
 
 from shared.chain import Chain, Handle
-from shared.counting import Counting
-from shared.events import Tallied, Tally, TallyTaken
-from shared.metrics import Question, Shelf, one_of
+from shared.events import Tally, TallyTaken
 from shared.outbox import Outgoing, new_id, outgoing
 from shared.postgres import Connection, Pool
 from shared.records import Received
 from shared.settings import Settings
-from shared.tally import Count, Gap, Gaps, Stretch, Windows, stretches, tally
+from shared.share import Compared, Mending, ReconcilingMetrics, Said, Share, between
+from shared.tally import Gap, Gaps, Stretch, stretches, tally
 from shared.tasks import forever
 
 log = structlog.get_logger()
@@ -39,37 +38,6 @@ SLOW_TURNS: Final = 120
 
 SILENT_AFTER_ROUNDS: Final = 3
 WINDOWS_LOGGED: Final = 10
-
-Mending = Callable[[Connection, Sequence[Gap]], Awaitable[list[Outgoing]]]
-"""Puts the obligations of windows back into the outbox; returns those that were not in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One kind of thing that a service tallies. `slow`: it goes on changing for weeks."""
-
-    what: Tallied
-    count: Counting
-    slow: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One kind of thing that a service compares with what `speaker` has; without `mend` it can only tell."""
-
-    speaker: str
-    what: Tallied
-    count: Counting
-    mend: Mending | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A service's share in reconciling: what it says, and what it compares."""
-
-    service: str
-    said: Sequence[Said]
-    compared: Sequence[Compared] = ()
 
 
 class Ear:
@@ -224,45 +192,6 @@ class Reconciler:
                 self._metrics.gaps.labels(self._name(speaker), one.what.value).set(missing[one.what])
 
 
-def between(share: Share, speaker: str) -> str:
-    """Name two services of which one compares what the other says."""
-    return f"{share.service}_{speaker}"
-
-
-class ReconcilingMetrics:
-    """What the reconciler shows of a service that compares anything."""
-
-    def __init__(self, shelf: Shelf, share: Share) -> None:
-        if not share.compared:
-            return
-        pairs = one_of(dict.fromkeys(between(share, one.speaker) for one in share.compared))
-        things = one_of(dict.fromkeys(one.what for one in share.compared))
-        self.gaps = shelf.gauge(
-            "lanjie_reconciliation_gaps",
-            "Things that another service lacks, or has too many of, for longer than is usual. Take the greatest of the "
-            "replicas",
-            "has anything been lost between two services? 0 is healthy",
-            Question.STUCK,
-            between=pairs,
-            of=things,
-        )
-        self.repeated = shelf.counter(
-            "lanjie_reconciliation_repeated_total",
-            "Events put back because another service lacked what they say",
-            "what is being lost?",
-            Question.STUCK,
-            between=pairs,
-            of=things,
-        )
-        self.age = shelf.gauge(
-            "lanjie_reconciliation_last_success_seconds",
-            "How long ago this replica compared. Take the least of the replicas",
-            "does the reconciler work?",
-            Question.STUCK,
-            between=pairs,
-        )
-
-
 @asynccontextmanager
 async def reconciled(
     chain: Chain, ear: Ear, share: Share, settings: Settings, metrics: ReconcilingMetrics
@@ -319,8 +248,3 @@ def _told(gaps: Sequence[Gap]) -> dict[str, object]:
             for gap in sorted(gaps, key=lambda one: one.begins)[:WINDOWS_LOGGED]
         ],
     }
-
-
-async def nothing(_connection: Connection, _windows: Windows, _before: datetime) -> list[Count]:
-    """Count none: what there must not be any of is compared with this."""
-    return []

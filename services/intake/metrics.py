@@ -3,8 +3,8 @@
 from services.intake.reconciling import SHARE
 from shared.events import DispositionOutcome, FeedbackResult
 from shared.metrics import BANKS, STATUSES, Question, one_of
-from shared.reconciling import ReconcilingMetrics
 from shared.runtime_metrics import RuntimeMetrics
+from shared.share import ReconcilingMetrics
 
 STAGES = ("request_to_accepted", "accepted_to_verdict_shown", "rejudged_to_verdict_shown")
 

@@ -13,7 +13,7 @@ from services.intake.hearing import question
 from shared.events import DispositionOutcome, DispositionRecorded, FeedbackReceived, Tallied
 from shared.outbox import Outgoing, keep, outgoing
 from shared.postgres import Connection, Row
-from shared.reconciling import Compared, Said, Share, nothing
+from shared.share import Compared, Said, Share, nothing
 from shared.tally import Count, Gap, Windows
 
 

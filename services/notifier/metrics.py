@@ -14,8 +14,8 @@ from shared.events import Finding, Level, OrderKind
 from shared.metrics import BANKS, STATUSES, UNITS, Question, one_of
 from shared.observe import Runtime
 from shared.postgres import TRANSIENT
-from shared.reconciling import ReconcilingMetrics
 from shared.runtime_metrics import RuntimeMetrics
+from shared.share import ReconcilingMetrics
 
 LATENESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 ACKNOWLEDGEMENT_BUCKETS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)

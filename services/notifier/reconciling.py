@@ -15,7 +15,7 @@ from services.notifier.orders.order import Standing
 from shared.events import OrderChanged, Tallied
 from shared.outbox import Outgoing, keep, new_id, outgoing
 from shared.postgres import Connection, Row
-from shared.reconciling import Compared, Said, Share, nothing
+from shared.share import Compared, Said, Share, nothing
 from shared.tally import Gap
 
 

@@ -13,8 +13,8 @@ from services.rules.reconciling import SHARE
 from services.rules.store import Judged
 from shared.events import DispositionOutcome, Finding, Level
 from shared.metrics import RULES, SCAM_TYPES, Bound, Question, one_of
-from shared.reconciling import ReconcilingMetrics
 from shared.runtime_metrics import RuntimeMetrics
+from shared.share import ReconcilingMetrics
 
 LEVELS = one_of(Level)
 TOGETHER = (1, 2, 5, 10, 20, 50, 100, 200, 500)

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.rules import tally_store
 from shared.events import Tallied
-from shared.reconciling import Said, Share
+from shared.share import Said, Share
 
 SHARE: Final = Share(
     "rules",

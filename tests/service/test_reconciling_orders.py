@@ -13,8 +13,9 @@ from shared.kafka import fits
 from shared.metrics import Shelf
 from shared.outbox import Outgoing
 from shared.postgres import Connection
-from shared.reconciling import Ear, Reconciler, ReconcilingMetrics, Said, Share
+from shared.reconciling import Ear, Reconciler
 from shared.settings import Settings
+from shared.share import ReconcilingMetrics, Said, Share
 from shared.tally import Count, Windows
 from tests.parts import KEY_BYTES, NOWHERE, DatabaseServer, Door, notifier_door
 from tests.service.notifier import police

@@ -38,9 +38,10 @@ from shared.events import (
 from shared.metrics import Shelf
 from shared.outbox import Outgoing
 from shared.postgres import Pool, open_pool
-from shared.reconciling import Ear, Reconciler, ReconcilingMetrics
+from shared.reconciling import Ear, Reconciler
 from shared.records import Received
 from shared.settings import Settings
+from shared.share import ReconcilingMetrics
 from tests.parts import KEY_BYTES, NARRATIVE, NOWHERE, DatabaseServer
 from tests.service.notifier.builders import a_report_filed, office
 
