@@ -1,7 +1,10 @@
 """I4: the ledger equals the model that the clients' own log gives, to the fen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from tests.faults.journal import Journal, Operation, State
 from tests.faults.play import Outcome
@@ -55,26 +58,58 @@ def _stopped(
 ) -> None:
     """A stop holds what its bank said, but no more than what left the counter in the reports it is about.
 
-    A further stop holds the same money again. Cases with a report or a visit whose end nobody knows are left out.
+    A further stop of a case holds the same money again; so does, of its balance, the stop of another case on the same
+    account, which counts what it holds besides. Cases with a report or a visit whose end nobody knows are left out.
     """
     unsure = {one.facts["report_id"] for one in _ended(journal) if one.state is State.UNKNOWN}
-    said = {one.facts["order_id"]: one.facts["stopped_fen"] for one in journal.of("feedback", State.OK, State.UNKNOWN)}
-    model: dict[str, int] = defaultdict(int)
+    booked, turns = _books(stored)
+    accounts: dict[str, dict[str, list[_Stop]]] = defaultdict(lambda: defaultdict(list))
     left_out = set()
-    for order_id, order in stored.orders.items():
-        covers = {str(report_id) for report_id in order["covers"]}
-        if order_id not in said or covers & unsure or covers - filed.keys():
-            left_out.add(str(order["case_id"]))
-            continue
-        gone = sum(filed[report_id] - averted.get(report_id, 0) for report_id in covers)
-        case_id = str(order["case_id"])
-        model[case_id] = max(model[case_id], min(said[order_id], gone))
-    booked: Counter[str] = Counter()
-    for row in stored.ledger:
-        if row["kind"] == "stopped":
-            booked[str(row["case_id"])] += row["fen"]
+    for order, told in _answered(journal, stored):
+        covers, case_id = {str(report_id) for report_id in order["covers"]}, str(order["case_id"])
+        if covers & unsure or covers - filed.keys():
+            left_out.add(case_id)
+        gone = sum(filed.get(report_id, 0) - averted.get(report_id, 0) for report_id in covers)
+        accounts[order["payee_token"]][case_id].append(_Stop(told["stopped_fen"], told["balance_fen"], gone))
+    model: dict[str, int] = {}
+    for cases in accounts.values():
+        elsewhere = 0
+        for case_id in sorted(cases, key=lambda one: turns.get(one, datetime.max.replace(tzinfo=UTC))):
+            stops = cases[case_id]
+            model[case_id] = max(max(0, min(one.said, one.gone, one.balance - elsewhere)) for one in stops)
+            elsewhere = max(elsewhere, *(one.said for one in stops))
     for case_id in (model.keys() | booked.keys()) - left_out:
         _compare(outcome, f"case {case_id}", "stopped", booked[case_id], model.get(case_id, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """What a bank said that it stopped, of which balance, and what had left the counter to be stopped. In fen."""
+
+    said: int
+    balance: int
+    gone: int
+
+
+def _books(stored: Stored) -> tuple[Counter[str], dict[str, datetime]]:
+    """Return what was stopped by case, and when each case's first of it was booked: of one account, in turn."""
+    booked: Counter[str] = Counter()
+    turns: dict[str, datetime] = {}
+    for row in stored.ledger:
+        if row["kind"] == "stopped":
+            case_id = str(row["case_id"])
+            booked[case_id] += row["fen"]
+            turns[case_id] = min(row["booked_at"], turns.get(case_id, row["booked_at"]))
+    return booked, turns
+
+
+def _answered(journal: Journal, stored: Stored) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each order that its bank has answered, with what it said. What was cut off counts where it arrived."""
+    said = {one.facts["order_id"]: one for one in journal.of("feedback", State.OK, State.UNKNOWN)}
+    for order_id, order in stored.orders.items():
+        told = said.get(order_id)
+        if told and (told.state is State.OK or order_id in stored.answers):
+            yield order, told.facts
 
 
 def _compare(outcome: Outcome, whose: str, kind: str, booked: int, expected: int) -> None:

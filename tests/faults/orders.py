@@ -106,7 +106,8 @@ async def _execute(desk: Desk, order: dict[str, Any]) -> None:
     if done:
         amounts = {"stopped_fen": done, "balance_before_fen": balance}
         feedback = {"result": "success", "executed_at": order["ordered_at"], **amounts}
-    told = desk.journal.begin("feedback", f"f-{order['id']}", {"order_id": order["id"], "stopped_fen": done})
+    facts = {"order_id": order["id"], "stopped_fen": done, "balance_fen": balance}
+    told = desk.journal.begin("feedback", f"f-{order['id']}", facts)
     answer = await desk.ask("POST", f"/v1/orders/{order['id']}/feedback", feedback)
     desk.journal.end(told, State.OK if answer.is_success else State.FAILED)
 

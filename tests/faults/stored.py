@@ -77,7 +77,7 @@ async def read(databases: Mapping[str, str]) -> Stored:
     )
     delivered = await _rows(databases, notifier, "select message_id from delivery where state = 'delivered'")
     totals = await _rows(databases, notifier, "select kind, sum(fen)::bigint as fen from ledger_total group by kind")
-    orders = await _rows(databases, notifier, "select id, case_id, kind, status, covers from bank_order")
+    orders = await _rows(databases, notifier, "select id, case_id, payee_token, kind, status, covers from bank_order")
     reached = {row["message_id"] for row in delivered}
     return Stored(
         reports=await _rows(databases, intake, "select id, bank, bank_reference, idempotency_key from report"),
@@ -88,7 +88,7 @@ async def read(databases: Mapping[str, str]) -> Stored:
         alerts=[str(row["report_id"]) for row in alerts],
         delivered={str(row["report_id"]) for row in alerts if row["id"] in reached},
         cases=await _rows(databases, notifier, "select id, payee_token, status, acknowledged_at from fraud_case"),
-        ledger=await _rows(databases, notifier, "select kind, report_id, case_id, fen from ledger"),
+        ledger=await _rows(databases, notifier, "select kind, report_id, case_id, fen, booked_at from ledger"),
         totals={row["kind"]: row["fen"] for row in totals},
         orders={str(row["id"]): row for row in orders},
         answers={str(row["order_id"]) for row in await _rows(databases, intake, "select order_id from feedback")},

@@ -47,12 +47,13 @@ HEALTHY: Final = {
             f"('{CASE}', 'token', 'acknowledged', now())"
         ),
         (
-            f"insert into bank_order (id, case_id, kind, status, covers) values "
-            f"('{ORDER}', '{CASE}', 'stop', 'executed', array['{REPORT}']::uuid[])"
+            f"insert into bank_order (id, case_id, payee_token, kind, status, covers) values "
+            f"('{ORDER}', '{CASE}', 'token', 'stop', 'executed', array['{REPORT}']::uuid[])"
         ),
         (
-            f"insert into ledger (kind, report_id, case_id, fen) values ('reported', '{REPORT}', null, 100), "
-            f"('reported', '{PLAIN}', null, 40), ('averted', '{PLAIN}', null, 40), ('stopped', null, '{CASE}', 70)"
+            f"insert into ledger (kind, report_id, case_id, fen, booked_at) values "
+            f"('reported', '{REPORT}', null, 100, now()), ('reported', '{PLAIN}', null, 40, now()), "
+            f"('averted', '{PLAIN}', null, 40, now()), ('stopped', null, '{CASE}', 70, now())"
         ),
         "insert into ledger_total (kind, fen) values ('reported', 140), ('averted', 40), ('stopped', 70)",
         f"insert into audit (subject) values ('{ORDER}'), ('{CASE}')",
@@ -156,7 +157,7 @@ def journal(tmp_path: Path) -> Journal:
     _told(made, "disposition", {"report_id": PLAIN, "outcome": "cancelled", "amount_fen": 40})
     _told(made, "acknowledgement", {"case_id": CASE})
     _told(made, "order", {"case_id": CASE}, ORDER)
-    _told(made, "feedback", {"order_id": ORDER, "stopped_fen": 70})
+    _told(made, "feedback", {"order_id": ORDER, "stopped_fen": 70, "balance_fen": 90})
     _told(made, "look", {"subject": CASE, "at": "notifier"})
     made.end(made.begin("look", "bank's", {"subject": ORDER, "at": "intake"}), State.OK)
     return made
@@ -217,3 +218,36 @@ async def test_money_is_counted_of_a_stored_report_whose_answer_was_lost(
     twice = f"update ledger set fen = 200 where report_id = '{REPORT}'"
     outcome = await checked(world, journal, Damage("notifier", twice, ""))
     assert any("200 instead of 100 fen are reported" in sentence for sentence in outcome.broken)
+
+
+async def test_an_answer_that_was_cut_off_counts_where_it_arrived(world: dict[str, str], journal: Journal) -> None:
+    journal.begin("feedback", "feedback ", {"order_id": ORDER, "stopped_fen": 70, "balance_fen": 90})
+    assert (await checked(world, journal)).healthy
+    outcome = await checked(world, journal, Damage("intake", "delete from feedback", ""))
+    assert any("70 instead of 0 fen are stopped" in sentence for sentence in outcome.broken), outcome.broken
+
+
+@pytest.mark.parametrize(("booked", "found"), [(20, ""), (50, "50 instead of 20"), (0, "0 of 20")])
+async def test_what_one_case_holds_another_does_not_hold_again(
+    world: dict[str, str], journal: Journal, booked: int, found: str
+) -> None:
+    _told(journal, "order", {"case_id": NOBODY}, NOBODY)
+    facts = {"order_id": NOBODY, "stopped_fen": 50, "balance_fen": 90}
+    journal.end(journal.begin("feedback", "the second's", facts), State.OK)
+    later = [
+        "update fraud_case set status = 'closed'",
+        (
+            f"insert into bank_order (id, case_id, payee_token, kind, status, covers) values "
+            f"('{NOBODY}', '{NOBODY}', 'token', 'stop', 'executed', array['{REPORT}']::uuid[])"
+        ),
+        (
+            f"insert into ledger (kind, case_id, fen, booked_at) "
+            f"select 'stopped', '{NOBODY}', {booked}, now() + interval '1 second' where {booked} > 0"
+        ),
+        f"update ledger_total set fen = fen + {booked} where kind = 'stopped'",
+        f"insert into audit (subject) values ('{NOBODY}')",
+    ]
+    await _run(world["intake"], "intake", [f"insert into feedback (order_id) values ('{NOBODY}')"])
+    await _run(world["notifier"], "notifier", later)
+    outcome = await checked(world, journal)
+    assert outcome.healthy if not found else any(found in sentence for sentence in outcome.broken), outcome.broken
