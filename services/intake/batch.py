@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
+from services.intake.desk import in_time
 from services.intake.door import IDEMPOTENCY_KEY, Door, accepted, filing, idempotency_key
 from services.intake.handlers import FilingOutcome, KeyReused
 from services.intake.report import Report
@@ -68,7 +69,8 @@ def _read(door: Door, bank: str, line: bytes, traceparent: str) -> Filing | Refu
 async def _filed_together(door: Door, filings: Mapping[str, Filing]) -> dict[str, FilingOutcome | Refusal]:
     """File all at once.
 
-    Where the database goes away under one of them, the whole batch fails: sending it again stores nothing twice.
+    Where the database goes away under one of them, or keeps one waiting too long, the whole batch fails: sending it
+    again stores nothing twice.
     """
     outcomes: dict[str, FilingOutcome | Refusal] = {}
     waiting = {}
@@ -77,7 +79,7 @@ async def _filed_together(door: Door, filings: Mapping[str, Filing]) -> dict[str
             waiting[key] = door.desk.hand_in(one)
         except Refusal as refusal:
             outcomes[key] = refusal
-    return outcomes | dict(zip(waiting, await asyncio.gather(*waiting.values()), strict=True))
+    return outcomes | dict(zip(waiting, await in_time(asyncio.gather(*waiting.values())), strict=True))
 
 
 def _answer(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from services.intake.handlers import FilingOutcome
@@ -22,6 +22,10 @@ MOST_TOGETHER: Final = 500
 MOST_WAITING: Final = 5000
 CLERKS: Final = 2
 LOOK_EVERY_SECONDS: Final = 0.25
+ANSWERED_WITHIN_SECONDS: Final = 5.0
+"""Somebody stands at the counter. A post that is still waiting then is told to come again, with its key."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -37,6 +41,15 @@ class _Slip:
             self.outcome.set_exception(outcome)
         else:
             self.outcome.set_result(outcome)
+
+
+async def in_time(outcome: Awaitable[T]) -> T:
+    """Return what became of what was handed in. Raises `TimeoutError` where that is not known in time.
+
+    It is stored then, or not: whoever sends it again with its key learns which.
+    """
+    async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
+        return await outcome
 
 
 def _key_of(filing: Filing) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from services.intake import batch, handlers, store
 from services.intake.answers import BatchAnswer, ReportReceipt, ReportStatus, status_of
 from services.intake.batch import NDJSON, BatchLine
+from services.intake.desk import in_time
 from services.intake.disposition import Disposition, DispositionReceipt
 from services.intake.door import IDEMPOTENCY_KEY, Door, accepted, entered, filing, idempotency_key, now
 from services.intake.handlers import Filed
@@ -73,7 +74,7 @@ async def post_report(request: Request) -> Response:
     door.allowance.charge(bank, 1)
     key = _key_of(request)
     body = parse(Report, await read_body(request, "application/json"))
-    outcome = await door.desk.hand_in(filing(door, bank, key, body, current()))
+    outcome = await in_time(door.desk.hand_in(filing(door, bank, key, body, current())))
     report_id = accepted(door, bank, outcome)
     if isinstance(outcome, Filed) and not outcome.fresh:
         door.relay.publish_soon(await unanswered(door.pool, [report_id]))

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from httpx2 import Response
 
+from services.intake import desk
 from shared.outbox import new_id
 from tests.parts import DatabaseServer, Door, a_key, a_report, bank, intake_door
 from tests.service.intake.counter import filed, ordered, post, problem_of, waiting_for_locks
@@ -102,6 +103,32 @@ async def test_a_report_whose_connection_broke_is_stored_with_its_promise_or_not
     assert answer.status_code == 202
     after = await remote.beside.rows(sql)
     assert [row["promised"] for row in after if row["idempotency_key"] == key] == [True]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+async def test_a_report_that_is_not_stored_in_time_is_to_be_sent_again_and_is_stored_once(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, *, together: bool
+) -> None:
+    monkeypatch.setattr(desk, "ANSWERED_WITHIN_SECONDS", 0.2)
+    key, body = a_key(), a_report()
+
+    async def filed_or_not() -> Response:
+        if not together:
+            return await post(remote.door, body, key=key)
+        line = json.dumps({**body, "idempotency_key": key}).encode()
+        told = bank(**{"Content-Type": "application/x-ndjson"})
+        return await remote.door.client.post("/v1/reports/batch", content=line, headers=told)
+
+    async with remote.beside.pool.acquire() as connection, connection.transaction():
+        await connection.execute("lock table report in exclusive mode")
+        unavailable(await filed_or_not())
+        again = await filed_or_not()
+        assert (again.json()["code"] if together else again.status_code) == 409, "it is in hand still"
+    async with asyncio.timeout(20):
+        while (again := await post(remote.door, body, key=key)).status_code == 409:  # noqa: ASYNC110 - clients poll
+            await asyncio.sleep(0.02)
+    assert again.status_code == 202
+    assert len(await remote.beside.rows("select from report where idempotency_key = $1", key)) == 1
 
 
 async def test_whatever_was_answered_with_202_while_the_line_came_and_went_is_stored(remote: Remote) -> None:
