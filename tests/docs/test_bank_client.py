@@ -115,15 +115,43 @@ def test_a_follower_keeps_its_last_id_when_the_next_cannot_be_written(folder: Pa
     _saved(folder, "police", "follow.py")
     (folder / "last-event-id").write_text("6")
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
-    _printed(folder, full + "import follow; follow.read([b'id: 7\\n', b'\\n'], None, 2)", ends_with=1)
+    _printed(folder, full + "import follow; follow.read([b'id: 7\\n', b'\\n'], None, {})", ends_with=1)
     assert (folder / "last-event-id").read_text() == "6"
 
 
 def test_a_follower_reads_events_as_the_standard_writes_them(folder: Path) -> None:
     _saved(folder, "police", "follow.py")
     stream = [b"data:[1]\n", b": a comment\n", b"id:7\n", b"\n"]
-    assert _printed(folder, f"import follow; follow.read({stream}, print, 2)") == "[1]\n"
+    assert _printed(folder, f"import follow; follow.read({stream}, print, {{}})") == "[1]\n"
     assert (folder / "last-event-id").read_text() == "7"
+
+
+def test_a_follower_waits_as_long_as_it_was_told_though_the_connection_broke(folder: Path) -> None:
+    _saved(folder, "police", "follow.py")
+    program = """
+import follow
+def broken():
+    yield b"retry: 750\\n"
+    yield b"\\n"
+    raise ConnectionResetError
+pause = {"seconds": 2.0}
+try:
+    follow.read(broken(), print, pause)
+except ConnectionResetError:
+    print(pause)
+"""
+    assert _printed(folder, program) == "{'seconds': 0.75}\n"
+
+
+async def test_a_follower_takes_its_token_nowhere_else(folder: Path) -> None:
+    _saved(folder, "police", "follow.py")
+    async with receiving() as elsewhere, receiving(last=Said(301, b"", (("location", elsewhere.url),))) as door:
+        told = {"POLICE": door.url.rstrip("/"), "TOKEN": "lanjie_officer_made_up"}
+        words = (sys.executable, "follow.py")
+        process = await asyncio.create_subprocess_exec(*words, cwd=folder, env=told, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+        assert said.decode() == "301: ask for a new token\n"
+        assert elsewhere.requests == []
 
 
 def _spooled(folder: Path, *references: str) -> None:

@@ -136,7 +136,7 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     method, path, _ = first.split(" ")
-    return Request(method, path, headers, await reader.readexactly(int(headers["content-length"])))
+    return Request(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:
