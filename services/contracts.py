@@ -8,7 +8,7 @@ and consumers out there rely on. `check` holds today's doors against it, tests/c
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -78,8 +78,15 @@ def write() -> None:
 
 
 @commands.command()
-def release() -> None:
-    """Promise today's doors and event schemas to whoever uses them."""
+def release(
+    *, anyway: Annotated[bool, typer.Option(help="Take back what was promised: nobody relies on it yet.")] = False
+) -> None:
+    """Promise today's doors and event schemas to whoever uses them. What was promised before must still hold."""
+    if not anyway and (breaches := broken(RELEASED)):
+        for problem in breaches:
+            typer.secho(problem, fg="red", err=True)
+        typer.echo("nothing was written; add beside what was promised, or begin /v2 (--anyway takes it back)", err=True)
+        raise typer.Exit(1)
     for name, document in documents().items():
         if name.startswith("events/") or name in DOORS:
             path = RELEASED / name

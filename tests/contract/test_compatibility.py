@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from services import contracts
 from services.contracts_compat import broken_promises
@@ -252,3 +253,18 @@ def test_what_a_door_no_longer_does_is_named_with_its_document(tmp_path: Path) -
         promised["paths"]["/v1/statements"] = {"get": {"responses": {}}}
         (tmp_path / name).write_text(json.dumps(promised), encoding="utf-8")
     assert contracts.broken(tmp_path) == [f"{name}: /v1/statements: the path is gone" for name in contracts.DOORS]
+
+
+def test_nothing_is_released_that_takes_back_what_was_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contracts, "RELEASED", tmp_path)
+    assert CliRunner().invoke(contracts.commands, ["release", "--anyway"]).exit_code == 0
+    promised = tmp_path / contracts.DOORS[0]
+    document = json.loads(promised.read_text(encoding="utf-8"))
+    document["paths"]["/v1/gone"] = {"get": {"responses": {"200": {"description": "gone"}}}}
+    promised.write_text(json.dumps(document), encoding="utf-8")
+    refused = CliRunner().invoke(contracts.commands, ["release"])
+    assert refused.exit_code == 1
+    assert "/v1/gone" in refused.stderr
+    assert json.loads(promised.read_text(encoding="utf-8")) == document
+    assert CliRunner().invoke(contracts.commands, ["release", "--anyway"]).exit_code == 0
+    assert CliRunner().invoke(contracts.commands, ["release"]).exit_code == 0
