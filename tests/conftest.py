@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.parts import DatabaseServer, Door, database_server, intake_door, noti
 
 configure_logging("tests")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and commands would make their tables that narrow
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs ignore it, and so would our runs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # without a stopwatch: a busy machine is no failure
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

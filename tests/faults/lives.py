@@ -1,4 +1,4 @@
-"""The three services on an own database server and the embedded broker, each restarted as soon as it has ended."""
+"""The three services on an own database server and broker, each restarted as soon as it has ended."""
 
 import asyncio
 import os
