@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,9 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.intake.identity import CHECK_CHARACTERS, WEIGHTS
 from tests.parts import a_report
 
 ACCOUNTS = 997
+CUSTOMERS = 100_000
+"""A customer comes twice in a long run: nobody stands at the counter at each report."""
+AMOUNTS = (5_000_000, 15_000_000)
 OPEN_CONNECTIONS = 64
 
 
@@ -25,14 +30,27 @@ class Load:
 
 
 def bodies(number: int) -> list[dict[str, Any]]:
-    """Return reports at alert level, each with its `idempotency_key`, to accounts that come back now and then."""
+    """Return reports at alert level, each with its `idempotency_key`: a customer each, accounts that come often."""
     run = uuid.uuid4().hex[:8]
+    dice = random.Random(run)  # noqa: S311 - a load's dice
     made = []
     for place in range(number):
-        body = a_report(observed_at=datetime.now(UTC).isoformat(), bank_reference=f"{run}-{place}")
-        body["payee"]["account"] = f"62170000000000{place % ACCOUNTS:04d}"
+        body = a_report(
+            observed_at=datetime.now(UTC).isoformat(),
+            bank_reference=f"{run}-{place}",
+            transfer__amount_fen=dice.randrange(*AMOUNTS),
+            payee__account=f"62170000000000{place % ACCOUNTS:04d}",
+        )
+        body["payer"] |= _customer(dice.randrange(CUSTOMERS))
         made.append({"idempotency_key": f"{run}-{place}", **body})
     return made
+
+
+def _customer(number: int) -> dict[str, str]:
+    """Return the same account and resident identity number for the same customer: born in 1950 to 1989."""
+    digits = f"440301{1950 + number % 40}{number // 40 % 12 + 1:02d}{number // 480 % 28 + 1:02d}{number // 13_440:03d}"
+    total = sum(int(digit) * weight for digit, weight in zip(digits, WEIGHTS, strict=False))
+    return {"account": f"6222020000000{number:06d}", "id_number": digits + CHECK_CHARACTERS[total % 11]}
 
 
 def requests(number: int, url: str, key: str) -> list[bytes]:
