@@ -4,8 +4,8 @@
 a defect of today would have spoilt. Reads only.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,9 +17,11 @@ from shared.postgres import Connection, Pool
 
 log = structlog.get_logger()
 
-CASES_AT_ONCE: Final = 50
 REPORTS_AT_ONCE: Final = 200
-"""A page is compared in milliseconds, so that nobody else waits for it."""
+"""A page of so many, or of the cases that have so many, is compared in milliseconds, so that nobody else waits."""
+
+SLICE: Final = timedelta(seconds=30)
+"""What was booked in so long is read at once: what is booked between two checks may be more than memory should hold."""
 
 MOST_AGAIN: Final = 1000
 """So many cases and reports that differed are looked at again; more than that are too many to be counted."""
@@ -32,15 +34,17 @@ async def check(pool: Pool, before: Mapping[str, Any], since: datetime, until: d
     """
     found = Verified()
     async with pool.acquire() as connection:
-        rows = await verify_store.touched(connection, since, until)
         found.kept_since = await verify_store.answers_kept_since(connection)
-        cases = {row["case_id"] for row in rows if row["case_id"]} | _ids(before, "cases")
-        roots = [row["id"] for row in await verify_store.roots_of(connection, sorted(cases))]
-    reports = {row["report_id"] for row in rows if row["report_id"]} | _ids(before, "reports")
-    again_cases = await _pages(pool, found, roots, CASES_AT_ONCE, _verify_cases)
-    again_reports = await _pages(pool, found, sorted(reports), REPORTS_AT_ONCE, _verify_reports)
+    cases = _ids(before, "cases")
+    again_reports = await _check_reports(pool, found, sorted(_ids(before, "reports")))
+    for begin, end in _slices(since, until):
+        async with pool.acquire() as connection:
+            rows = await verify_store.touched(connection, begin, end)
+        cases |= {row["case_id"] for row in rows if row["case_id"]}
+        again_reports += await _check_reports(pool, found, [row["report_id"] for row in rows if row["report_id"]])
+    again_cases = await _check_cases(pool, found, sorted(cases))
     off = await _totals_off(pool)
-    number = len(found.differences) + off
+    number = len(set(found.differences)) + off  # a report that was booked twice was looked at twice
     if number:
         log.error("ledger_differs", differences=number, first=[one.about for one in found.differences[:10]])
     return {
@@ -50,17 +54,36 @@ async def check(pool: Pool, before: Mapping[str, Any], since: datetime, until: d
     }
 
 
-async def _pages(
+def _slices(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while since < until:
+        yield since, min(since + SLICE, until)
+        since += SLICE
+
+
+async def _check_reports(pool: Pool, found: Verified, report_ids: Sequence[UUID]) -> list[UUID]:
+    """Compare reports, of which those in a case are left to it; return the ids of pages in which something differs."""
+    pages = verifying.pages(report_ids, lambda _: 1, REPORTS_AT_ONCE)
+    return await _differing(pool, found, pages, _verify_reports)
+
+
+async def _check_cases(pool: Pool, found: Verified, case_ids: Sequence[UUID]) -> list[UUID]:
+    """Compare cases with all they share a book with; return the ids of pages in which something differs."""
+    async with pool.acquire() as connection:
+        roots = [row["id"] for row in await verify_store.roots_of(connection, case_ids)]
+        sizes = await verify_store.sizes(connection, roots)
+    return await _differing(pool, found, verifying.pages(roots, sizes.__getitem__, REPORTS_AT_ONCE), _verify_cases)
+
+
+async def _differing(
     pool: Pool,
     found: Verified,
-    ids: Sequence[UUID],
-    size: int,
+    pages: Iterable[Sequence[UUID]],
     verify: Callable[[Connection, Sequence[UUID], Verified], Awaitable[None]],
 ) -> list[UUID]:
     """Verify page by page, each as it stands at one moment; return the ids of pages in which something differs."""
     again: list[UUID] = []
-    for first in range(0, len(ids), size):
-        page, known = ids[first : first + size], len(found.differences)
+    for page in pages:
+        known = len(found.differences)
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             await verify(connection, page, found)
         if len(found.differences) > known:

@@ -69,17 +69,22 @@ def _transfers(reports: Iterable[Row]) -> list[Sent]:
     """Two branches that saw the same payer, payee and amount within ten minutes saw one transfer."""
     waiting = sorted({report["id"]: report for report in reports}.values(), key=lambda one: str(one["id"]))
     waiting.sort(key=lambda one: one["observed_at"].timestamp() if one["observed_at"] else 0)
+    by_name: dict[object, list[Row]] = defaultdict(list)
+    for report in waiting:
+        by_name[report["alike"] or report["id"]].append(report)
+    return [transfer for those in by_name.values() for transfer in _transfers_of(those)]
+
+
+def _transfers_of(waiting: Sequence[Row]) -> list[Sent]:
+    """Return the transfers of reports of one payer, payee and amount, which come in the order of time."""
     found = []
     while waiting:
         first, rest = waiting[0], []
         transfer = Sent(reports=[first])
         for report in waiting[1:]:
-            same = first["alike"] is not None and report["alike"] == first["alike"]
-            if (
-                same
-                and report["observed_at"] - first["observed_at"] <= timedelta(minutes=10)
-                and report["branch"] not in [one["branch"] for one in transfer.reports]
-            ):
+            if report["observed_at"] - first["observed_at"] <= timedelta(minutes=10) and report["branch"] not in [
+                one["branch"] for one in transfer.reports
+            ]:
                 transfer.reports.append(report)
             else:
                 rest.append(report)

@@ -31,8 +31,23 @@ async def loose_reports_after(connection: AnyConnection, report_id: UUID, most: 
     return [row["id"] for row in rows]
 
 
+async def sizes(connection: AnyConnection, roots: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many reports there are in cases and in all that were split from them."""
+    rows = await connection.fetch(
+        """
+        with recursive down as (
+            select id as root, id from unnest($1::uuid[]) as id
+            union all select d.root, c.id from down d join fraud_case c on c.split_from = d.id
+        )
+        select d.root, count(r.id) as reports from down d left join report r on r.case_id = d.id group by d.root
+        """,
+        list(roots),
+    )
+    return {row["root"]: row["reports"] for row in rows}
+
+
 REPORT_FIELDS = """
-    r.id, r.case_id, r.bank, r.branch, r.unit, r.amount_fen, r.alike, r.observed_at, r.verdict, d.outcome,
+    r.id, r.case_id, r.bank, r.branch, r.unit, r.amount_fen, r.alike, r.observed_at, d.outcome,
     d.amount_fen as disposition_fen
 """
 
@@ -41,7 +56,7 @@ async def reports_of(connection: AnyConnection, case_ids: Sequence[UUID], report
     """Return the reports of cases, and those named, with how their visits ended."""
     return await connection.fetch(
         f"""
-        select {REPORT_FIELDS} from report r left join disposition d on d.report_id = r.id
+        select {REPORT_FIELDS}, r.verdict from report r left join disposition d on d.report_id = r.id
         where r.case_id = any($1::uuid[]) or r.id = any($2::uuid[])
         """,  # noqa: S608 - constant field list
         list(case_ids),
@@ -50,7 +65,7 @@ async def reports_of(connection: AnyConnection, case_ids: Sequence[UUID], report
 
 
 async def reports_like(connection: AnyConnection, names: Sequence[str]) -> list[Row]:
-    """Return all reports of the same payer, payee and amount, wherever they are."""
+    """Return all reports of the same payer, payee and amount, wherever they are; without their verdicts."""
     return await connection.fetch(
         f"""
         select {REPORT_FIELDS} from report r left join disposition d on d.report_id = r.id

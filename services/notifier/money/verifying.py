@@ -1,7 +1,7 @@
 """`lanjie ledger verify`: the ledger against the events it was made of. Reads only; names every difference."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -12,8 +12,11 @@ from services.notifier.money.checking import Difference
 from shared.postgres import AnyConnection, Row
 
 K = TypeVar("K", UUID, str)
+T = TypeVar("T")
 
 PAGE: Final = 500
+REPORTS_AT_ONCE: Final = 1000
+"""Of cases as many as have so many reports are compared together: each comes with its verdict, of several kB."""
 NOBODY: Final = UUID(int=0)
 
 
@@ -44,9 +47,11 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
         found.kept_since = await verify_store.answers_kept_since(connection)
         last = NOBODY
         while roots := await verify_store.first_cases_after(connection, last, PAGE):
-            await verify_cases(connection, roots, found)
+            sizes = await verify_store.sizes(connection, [root["id"] for root in roots])
+            for page in pages(roots, lambda root: sizes[root["id"]], REPORTS_AT_ONCE):  # noqa: B023 - used at once
+                await verify_cases(connection, page, found)
+                looked(found)
             last = roots[-1]["id"]
-            looked(found)
         last = NOBODY
         while loose := await verify_store.loose_reports_after(connection, last, PAGE):
             await verify_loose(connection, loose, found)
@@ -64,6 +69,21 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
             if number != there[name]:
                 found.differences.append(Difference("total", f"{name} looked at", there[name], number))
     return found
+
+
+def pages(those: Sequence[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Part some things, in their order, into pages of at most so many and of at most such a size, or of one thing."""
+    page: list[T] = []
+    room = most
+    for one in those:
+        takes = max(1, size(one))
+        if page and takes > room:
+            yield page
+            page, room = [], most
+        page.append(one)
+        room -= takes
+    if page:
+        yield page
 
 
 async def verify_cases(connection: AnyConnection, roots: Sequence[Row], found: Verified) -> None:

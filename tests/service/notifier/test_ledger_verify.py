@@ -156,6 +156,27 @@ async def dsn_of_notifier(notifier: Door, server: DatabaseServer) -> str:
     return server.dsn(await notifier.pool.fetchval("select current_database()"))
 
 
+async def test_cases_of_many_reports_are_compared_a_few_at_a_time_and_each_is_named(
+    notifier: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "REPORTS_AT_ONCE", 2)
+    for reports in (3, 1, 1, 2):
+        account = an_account()
+        await take(notifier.pool, *(a_verdict(account, amount_fen=10) for _ in range(reports)))
+    pages: list[int] = []
+    async with notifier.pool.acquire() as connection:
+        found = await verifying.verify(connection, lambda so_far: pages.append(so_far.reports))
+    assert (found.differences, found.cases, found.reports) == ([], 4, 7)
+    assert pages == [3, 5, 7], "a case is never parted"
+    told = await broken(notifier.pool, "update fraud_case set amount_fen = amount_fen + 1")
+    assert [(about, expected, is_now) for about, _, expected, is_now in told] == [
+        ("case", 30, 31),
+        ("case", 10, 11),
+        ("case", 10, 11),
+        ("case", 20, 21),
+    ]
+
+
 async def test_after_a_torture_of_random_lives_nothing_differs_to_the_fen(pool: Pool, dsn: str) -> None:
     outcome = await torture(pool, dsn, cases=60, seed=3, rounds=12)
     assert outcome.verified.differences == []

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifier import figures
+from services.notifier.money import ledger_check
 from shared.events import Level
 from shared.postgres import Pool
 from tests.parts import Door
@@ -163,6 +164,21 @@ async def test_a_difference_shows_and_goes_on_to_show_until_it_is_mended(
     assert await differences(notifier.pool) == (number, True), "although nothing of it was touched since"
     await broken(notifier.pool, sql.replace("+ 1", "- 1").replace("999", "1000").replace("fen = 70", "fen = 71"))
     assert await differences(notifier.pool) == (0.0, True)
+
+
+async def test_what_differs_is_found_whenever_it_was_booked_since_the_last_check(
+    notifier: Door, stopped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stopped
+    monkeypatch.setattr(ledger_check, "REPORTS_AT_ONCE", 1)
+    assert await differences(notifier.pool) == (0.0, True)
+    for fen in (30, 20):
+        await take(notifier.pool, a_verdict(an_account(), amount_fen=fen, level=Level.CAUTION))
+    await broken(notifier.pool, "update figure set counted_at = now() - interval '5 minutes' where name = 'ledger'")
+    await broken(notifier.pool, "update ledger set booked_at = now() - interval '4 minutes' where fen = 30")
+    await broken(notifier.pool, "update fraud_case set amount_fen = 999, changed_at = now() - interval '3 minutes'")
+    await broken(notifier.pool, "update ledger set fen = fen + 1 where fen in (20, 30)")
+    assert await differences(notifier.pool) == (4, True), "two reports, a case, and the total"
 
 
 async def test_one_replica_counts_what_is_due_and_the_others_leave_it(pool: Pool) -> None:
