@@ -19,7 +19,9 @@ from tests.service.notifier.builders import a_verdict, an_account, connected, ta
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhIHN0YXRpb24="
 QUICK = Pace(look_every=0.01, first_wait=0.01, longest_wait=0.02, first_rest=0.02, longest_rest=0.05)
-TIMEOUT = 0.25
+TIMEOUT = 1.0
+"""For a receiver that is to be given up. Where none is, a busy machine must not be taken for one: `UNHURRIED`."""
+UNHURRIED = 30.0
 
 
 async def add(dsn: str, unit: str, receiver: Receiver, path: str = "alerts") -> UUID:
@@ -39,14 +41,14 @@ def settings(**told: str) -> ChannelSettings:
 
 
 def a_courier(
-    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = TIMEOUT, **told: str
+    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = UNHURRIED, **told: str
 ) -> Courier:
     return Courier(pool, IDENTITY, TOKENS, metrics or Metrics(), wires_of(settings(**told), timeout_seconds), pace)
 
 
 @asynccontextmanager
 async def delivering(
-    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = TIMEOUT, **told: str
+    pool: Pool, pace: Pace = QUICK, metrics: Metrics | None = None, timeout_seconds: float = UNHURRIED, **told: str
 ) -> AsyncIterator[Courier]:
     courier = a_courier(pool, pace, metrics, timeout_seconds, **told)
     courier.open()

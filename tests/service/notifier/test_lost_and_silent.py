@@ -89,7 +89,7 @@ async def test_an_acknowledgement_silences_only_what_asks_for_one(notifier: Door
 async def test_an_sms_centre_that_only_chats_is_given_up_in_time_and_the_next_message_has_its_turn() -> None:
     async with sms_centre(chatty=True) as centre:
         wires = wires_of(settings(smpp_url=centre.url), TIMEOUT)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             first = await send(wires, Channel.SMPP, "13900000002", None, messages())
             second = await send(wires, Channel.SMPP, "13900000002", None, messages())
         await wires.http.aclose()

@@ -8,7 +8,17 @@ from shared.postgres import Pool
 from tests.fakes.receiver import Answer, Fault, receiving
 from tests.parts import IDENTITY, notifier_door
 from tests.service.notifier.builders import CLEAR_TEXTS, connected, until
-from tests.service.notifier.hooks import SECRET, add, an_alert, delivering, remove, settled, state_of
+from tests.service.notifier.hooks import (
+    SECRET,
+    TIMEOUT,
+    UNHURRIED,
+    add,
+    an_alert,
+    delivering,
+    remove,
+    settled,
+    state_of,
+)
 
 
 async def test_an_alert_arrives_signed_thin_and_masked(dsn: str, pool: Pool) -> None:
@@ -57,7 +67,8 @@ async def test_an_open_door_delivers_by_itself(dsn: str) -> None:
 async def test_what_may_pass_is_tried_again_with_the_same_id_until_it_is_taken_once(
     dsn: str, pool: Pool, script: tuple[Answer, ...], reasons: str
 ) -> None:
-    async with receiving(*script) as receiver, delivering(pool):
+    patience = TIMEOUT if {Fault.HANG, Fault.DRIP} & set(script) else UNHURRIED
+    async with receiving(*script) as receiver, delivering(pool, timeout_seconds=patience):
         await add(dsn, "SZ-LH-CZ", receiver)
         alert_id = await an_alert(pool)
         await receiver.received(len(script))
