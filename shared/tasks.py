@@ -20,7 +20,7 @@ async def forever(step: Callable[[], Awaitable[object]]) -> None:
     A step whose transaction collided with another is taken again at once, a few times. A loop that ended in
     silence would look like one with nothing to do.
     """
-    collisions = 0
+    name, collisions = step.__qualname__, 0
     while True:
         try:
             await step()
@@ -31,8 +31,8 @@ async def forever(step: Callable[[], Awaitable[object]]) -> None:
                 await step_aside(collisions)
                 continue
             collisions = 0
-            log.warning("step_failed", step=step.__qualname__, error=type(error).__name__)
+            log.warning("step_failed", step=name, error=type(error).__name__)
             await asyncio.sleep(BREATHER_SECONDS)
         except Exception:
-            log.exception("step_failed", step=step.__qualname__)
+            log.exception("step_failed", step=name)
             await asyncio.sleep(BREATHER_SECONDS)

@@ -1,7 +1,7 @@
 """notifier's SQL for figures that take too long for a scrape: counted by one replica, read by all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,10 +35,14 @@ class Figures:
     ledger_checked_at: datetime | None = None
 
 
-async def claim(pool: Pool, held: timedelta) -> list[Row]:
-    """Take what is due to be counted: name, counted_at, body, at (now). If nothing comes, it is due after `held`."""
+async def claim(pool: Pool, names: Sequence[Name], held: timedelta) -> list[Row]:
+    """Take what of these is due: name, counted_at, body, at (now). If nothing comes, it is due after `held`."""
     return await pool.fetch(
-        "update figure set due_at = now() + $1 where due_at <= now() returning name, counted_at, body, now() as at",
+        """
+        update figure set due_at = now() + $2 where name = any($1::text[]) and due_at <= now()
+        returning name, counted_at, body, now() as at
+        """,
+        [name.value for name in names],
         held,
     )
 

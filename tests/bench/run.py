@@ -83,8 +83,9 @@ async def _measure(stack: Stack, results: Results) -> None:
             async for mile in long_run(side, LONG, MILE):
                 results.miles.append(mile)
                 cost = sum(mile.cpu_ms.values())
+                parts = ", ".join(f"{name} {ms:.2f}" for name, ms in mile.cpu_ms.items())
                 memory = ", ".join(f"{name} {mb:.0f}" for name, mb in mile.memory_mb.items())
-                console.print(f"{mile.reports:,} of {LONG:,} reports: {cost:.2f} ms each; MB: {memory}")
+                console.print(f"{mile.reports:,} of {LONG:,} reports: {cost:.2f} ms each ({parts}); MB: {memory}")
 
 
 async def _measured(

@@ -4,6 +4,8 @@
 a defect of today would have spoilt. Reads only.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,6 +21,9 @@ log = structlog.get_logger()
 
 REPORTS_AT_ONCE: Final = 200
 """A page of so many, or of the cases that have so many, is compared in milliseconds, so that nobody else waits."""
+
+RESTS: Final = 4
+"""After each page so many times as long as it took: the check takes a fifth of a processor, and more minutes."""
 
 SLICE: Final = timedelta(seconds=30)
 """What was booked in so long is read at once: what is booked between two checks may be more than memory should hold."""
@@ -83,11 +88,12 @@ async def _differing(
     """Verify page by page, each as it stands at one moment; return the ids of pages in which something differs."""
     again: list[UUID] = []
     for page in pages:
-        known = len(found.differences)
+        began, known = time.monotonic(), len(found.differences)
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             await verify(connection, page, found)
         if len(found.differences) > known:
             again += page
+        await asyncio.sleep((time.monotonic() - began) * RESTS)
     return again
 
 
