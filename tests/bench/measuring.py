@@ -13,11 +13,14 @@ import httpx2
 
 from tests.bench.load import batches, requests, saturate, steady
 from tests.bench.sides import Side, cpu_seconds, memory_mb
+from tests.parts import a_report
 
 CONNECTIONS: Final = 32
 BATCH_CONNECTIONS: Final = 4
 TOGETHER: Final = 100
 PATIENCE_SECONDS: Final = 120.0
+WORDS: Final = json.dumps(a_report())
+WORK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,32 @@ async def _screen(side: Side, heard: dict[str, float]) -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Mile:
-    """So many reports of a long run are done: what each of the last ones cost in ms of a processor, memory in MB."""
+    """So many reports of a long run are done: what each of the last ones cost in ms of a processor, memory in MB.
+
+    `yardstick_ms` is what a fixed piece of work took of the processor meanwhile: it shows how fast the machine was.
+    """
 
     reports: int
     cpu_ms: dict[str, float]
     memory_mb: dict[str, float]
+    yardstick_ms: float
 
 
 async def long_run(side: Side, number: int, mile: int) -> AsyncIterator[Mile]:
     """Post `number` reports, a mile at a time, each until its alerts are committed; yield after each mile."""
     for done in range(mile, number + 1, mile):
+        measured: list[float] = []
+        yardstick = asyncio.create_task(_measure_again(measured))
         took = await throughput(side, mile)
-        yield Mile(done, took.cpu_ms, memory_mb(side))
+        yardstick.cancel()
+        yield Mile(done, took.cpu_ms, memory_mb(side), statistics.median(measured))
+
+
+async def _measure_again(measured: list[float]) -> None:
+    """Do a fixed piece of work ten times a second and note what it took, in ms of a processor."""
+    while True:
+        began = time.thread_time()
+        for _ in range(WORK):
+            json.dumps(json.loads(WORDS))
+        measured.append((time.thread_time() - began) * 1000)
+        await asyncio.sleep(0.1)

@@ -85,7 +85,10 @@ async def _measure(stack: Stack, results: Results) -> None:
                 cost = sum(mile.cpu_ms.values())
                 parts = ", ".join(f"{name} {ms:.2f}" for name, ms in mile.cpu_ms.items())
                 memory = ", ".join(f"{name} {mb:.0f}" for name, mb in mile.memory_mb.items())
-                console.print(f"{mile.reports:,} of {LONG:,} reports: {cost:.2f} ms each ({parts}); MB: {memory}")
+                yardstick = f"a fixed piece of work {mile.yardstick_ms:.2f}"
+                console.print(
+                    f"{mile.reports:,} of {LONG:,} reports: {cost:.2f} ms each ({parts}; {yardstick}); MB: {memory}"
+                )
 
 
 async def _measured(
