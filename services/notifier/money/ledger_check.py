@@ -74,9 +74,9 @@ async def _check_reports(pool: Pool, found: Verified, report_ids: Sequence[UUID]
 async def _check_cases(pool: Pool, found: Verified, case_ids: Sequence[UUID]) -> list[UUID]:
     """Compare cases with all they share a book with; return the ids of pages in which something differs."""
     async with pool.acquire() as connection:
-        roots = [row["id"] for row in await verify_store.roots_of(connection, case_ids)]
-        sizes = await verify_store.sizes(connection, roots)
-    return await _differing(pool, found, verifying.pages(roots, sizes.__getitem__, REPORTS_AT_ONCE), _verify_cases)
+        roots = await verify_store.roots_of(connection, case_ids)
+        pages = await verifying.pages_of_cases(connection, roots, REPORTS_AT_ONCE)
+    return await _differing(pool, found, [[root["id"] for root in page] for page in pages], _verify_cases)
 
 
 async def _differing(

@@ -47,8 +47,7 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
         found.kept_since = await verify_store.answers_kept_since(connection)
         last = NOBODY
         while roots := await verify_store.first_cases_after(connection, last, PAGE):
-            sizes = await verify_store.sizes(connection, [root["id"] for root in roots])
-            for page in pages(roots, lambda root: sizes[root["id"]], REPORTS_AT_ONCE):  # noqa: B023 - used at once
+            for page in await pages_of_cases(connection, roots, REPORTS_AT_ONCE):
                 await verify_cases(connection, page, found)
                 looked(found)
             last = roots[-1]["id"]
@@ -69,6 +68,12 @@ async def verify(connection: AnyConnection, looked: Callable[[Verified], None] =
             if number != there[name]:
                 found.differences.append(Difference("total", f"{name} looked at", there[name], number))
     return found
+
+
+async def pages_of_cases(connection: AnyConnection, roots: Sequence[Row], most: int) -> list[list[Row]]:
+    """Part cases, in their order, into pages that have at most so many reports, or one case."""
+    sizes = await verify_store.sizes(connection, [root["id"] for root in roots])
+    return list(pages(roots, lambda root: sizes[root["id"]], most))
 
 
 def pages(those: Sequence[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
